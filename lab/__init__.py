@@ -1,0 +1,1 @@
+"""The reference site, alive on loopback: routers, clouds, fabric, tickets and secrets."""

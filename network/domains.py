@@ -1,0 +1,41 @@
+"""Failure domains: what each path would fall with. Redundancy is counted over these, not over paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from network.inventory import Path, Site
+
+
+def domains_of(site: Site, path: Path) -> frozenset[str]:
+    """Every domain whose loss takes the path: router, port, PoP, carrier, VXC, device, location, circuit, gateway, ISP.
+
+    The hub and the TGW are the cloud's own end and not a domain. An AWS VPN has no gateway of its own to lose: each
+    connection ends on its own endpoints, so its tunnel stands for it.
+    """
+    found = {site.session(path.session).router}
+    if path.vxc:
+        port = site.port(site.vxc(path.vxc).port)
+        found |= {path.vxc, port.name, port.pop, port.carrier}
+    if path.connection:
+        connection = site.connection(path.connection)
+        found |= {connection.name, connection.device, connection.location}
+    if path.tunnel:
+        found |= {path.tunnel, site.tunnel(path.tunnel).isp}
+    return frozenset(found | _gateways(site, path))
+
+
+def _gateways(site: Site, path: Path) -> set[str]:
+    cloud = site.cloud(path.cloud)
+    if cloud.azure:
+        side = cloud.azure
+        return {side.vpn_gateway} if path.kind == "vpn" else {side.er_gateway, side.circuit}
+    if cloud.aws and path.kind == "directconnect":
+        return {cloud.aws.dx_gateway}
+    return set()
+
+
+def dark_after_loss_of(site: Site, usable: Iterable[Path]) -> tuple[str, ...]:
+    """Domains that every usable path shares: the loss of any one leaves the cloud dark."""
+    sets = [domains_of(site, path) for path in usable]
+    return tuple(sorted(frozenset.intersection(*sets))) if sets else ()

@@ -1,0 +1,101 @@
+"""A YAML document with the line of each of its parts, so that every fault can say where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from network.sitecheck import Location, nearest
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a file: where, which field, what was written and what is allowed."""
+
+    where: str
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.field}: {self.text}"
+
+
+class NotYaml(Exception):  # noqa: N818 -- what happened
+    """The text is no YAML mapping at all."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(str(fault))
+
+
+class Located:
+    """The parsed `document` of a file named `source`. Raises NotYaml."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source = source
+        try:
+            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.document: Any = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise NotYaml(Fault(f"{source}:{line}", "yaml", str(error.problem))) from None
+        except yaml.YAMLError as error:
+            raise NotYaml(Fault(f"{source}:1", "yaml", str(error))) from None
+        if not isinstance(self.document, dict):
+            raise NotYaml(Fault(f"{source}:1", "yaml", "a mapping of keys to values is expected"))
+
+    def fault(self, location: Location, reason: str) -> Fault:
+        """A fault at a place in the document, with its line (and column, inside a line)."""
+        field = ".".join(str(part) for part in location) or "file"
+        return Fault(f"{self.source}:{self._line(location)}", field, reason)
+
+    def _line(self, location: Location) -> int:
+        node, line = self._root, 1
+        for part in location:
+            child = _child(node, part)
+            if child is None:
+                break
+            node, line = child
+        return line
+
+
+def _child(node: Any, part: str | int) -> tuple[Any, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part].start_mark.line + 1
+    return None
+
+
+def reason(error: Any, schema: Callable[[], Mapping[str, Any]]) -> str:
+    """A pydantic error in the user's words: what was written, what is allowed, the nearest name."""
+    if error["type"] == "extra_forbidden":
+        keys = _keys_at(error["loc"][:-1], schema())
+        return f"unknown key {error['loc'][-1]!r}; {nearest(str(error['loc'][-1]), keys)}"
+    if error["type"] == "missing":
+        return f"the key {error['loc'][-1]!r} is missing"
+    if error["type"] == "literal_error":
+        allowed = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+        return f"{error['input']!r} is not allowed; {nearest(str(error['input']), allowed)}"
+    return f"{error['input']!r}: {error['msg']}" if not isinstance(error["input"], dict) else str(error["msg"])
+
+
+def _keys_at(location: Location, schema: Mapping[str, Any]) -> list[str]:
+    """The keys that a schema allows at a place, read from the schema itself."""
+    node: Any = schema
+    for part in location:
+        node = _resolve(node, schema)
+        node = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
+    return list(_resolve(node, schema).get("properties", {}))
+
+
+def _resolve(node: Any, schema: Any) -> Any:
+    for choice in [node, *node.get("anyOf", [])]:
+        if "$ref" in choice:
+            return schema["$defs"][choice["$ref"].rsplit("/", 1)[1]]
+    return node

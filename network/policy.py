@@ -1,0 +1,50 @@
+"""The site's policy values (site file, key `policy:`): how long, how empty, how loaded, who approves.
+
+Defaults are the production ones; a site may go below them only in mode lab (`network.sitefile` checks it).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Approvals(BaseModel):
+    """How many second people a step of each risk class needs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reading: int = Field(default=0, ge=0)
+    reversible: int = Field(default=0, ge=0)
+    restore: int = Field(default=0, ge=0, le=0, description="undo and restore are never gated")
+    traffic_moving: int = Field(default=0, ge=0)
+    last_spare: int = Field(default=1, ge=0)
+    irreversible: int = Field(default=1, ge=0)
+
+
+class Policy(BaseModel):
+    """Seconds unless the name says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    established_min_s: float = Field(default=1800, ge=0, description="the survivor's session must be this old")
+    empty_samples: int = Field(default=3, ge=1, description="consecutive samples below `empty`")
+    empty_spacing_s: float = Field(default=30, gt=0)
+    empty_timeout_s: float = Field(default=600, gt=0)
+    empty_below_pct: float = Field(default=1.0, gt=0, description="percent of the baseline load")
+    empty_below_kbps: float = Field(default=100.0, gt=0, description="whichever of the two is larger")
+    soak_s: float = Field(default=900, ge=0)
+    baseline_s: float = Field(default=300, ge=0)
+    survivor_p95_pct: float = Field(default=80, gt=0, le=100)
+    holddown_s: float = Field(default=900, ge=0)
+    megaport_update_gap_s: float = Field(default=300, ge=0)
+    drain_local_pref: int = Field(default=120, ge=1, description="between the standby's and the VPN's; 0 is refused")
+    prefix_warning_pct: float = Field(default=80, gt=0, le=100)
+    loss_limit_pct: float = Field(default=1.0, gt=0, le=100, description="probe loss that makes a path degraded")
+    approvals: Approvals = Approvals()
+    gate_cis: Literal["target", "all"] = "target"
+
+
+#: Values that may not be weaker than production anywhere but in a lab.
+GUARDED = ("established_min_s", "empty_samples", "empty_spacing_s", "soak_s", "baseline_s", "holddown_s")

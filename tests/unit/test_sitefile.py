@@ -1,0 +1,79 @@
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from network.sitefile import SiteError, load
+from tests.sample import REFERENCE
+
+TEXT = REFERENCE.read_text()
+
+
+def line_of(text: str) -> int:
+    return TEXT[: TEXT.index(text)].count("\n") + 1
+
+
+def test_the_reference_site_is_valid_and_names_its_one_shared_fate() -> None:
+    loaded = load(TEXT, "reference.yaml")
+    assert [path.name for path in loaded.site.paths][:2] == ["azure/er-primary", "azure/er-secondary"]
+    assert len(loaded.warnings) == 1
+    assert "frankfurt" in str(loaded.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("router: edge-1", "router: edge-11", "did you mean 'edge-1'?"),
+        ("carrier: carrier-1", "carier: carrier-1", "did you mean 'carrier'?"),
+        ("mode: lab", "mode: labb", "'labb' is not allowed; did you mean 'lab'?"),
+        ("prefix: 10.11.0.0/16", "prefix: 10.201.0.0/16", "overlaps the OT range 10.200.0.0/14"),
+        ("prefix: 10.11.0.0/16", "prefix: 10.0.0.0/8", "overlaps the OT range 10.200.0.0/14"),
+        ("b_end: azure-key", "b_end: azur-key", "did you mean 'azure-key'?"),
+        ("session: er-primary, vxc", "session: er-primry, vxc", "did you mean 'er-primary'?"),
+        ("speed_mbps: 10000", "speed_mbps: fast", "'fast'"),
+        ("asn: 65010", "asn: 0", "0:"),
+        ("- {name: port-b", "- {name: port-a", "'port-a' is used twice"),
+        ("schema: 1", "schema: [", "yaml"),
+        ("crosses: [azure/er-primary", "crosses: [azure/er-primari", "did you mean 'azure/er-primary'?"),
+    ],
+)
+def test_a_fault_names_file_line_value_and_the_nearest_name(good: str, bad: str, said: str) -> None:
+    with pytest.raises(SiteError) as caught:
+        load(TEXT.replace(good, bad, 1), "site.yaml")
+    message = str(caught.value)
+    assert said in message
+    lines = {int(fault.where.rsplit(":", 1)[1]) for fault in caught.value.faults}
+    assert line_of(good) in lines or bad == "schema: ["
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(SiteError) as caught:
+        load(TEXT.replace("mode: lab", "mode: labb").replace("  asn: 65010", "  asn: -1", 1), "site.yaml")
+    assert len(caught.value.faults) == 2
+
+
+def test_a_policy_below_production_is_for_a_lab_only() -> None:
+    with pytest.raises(SiteError, match="only mode lab may go below"):
+        load(TEXT.replace("mode: lab", "mode: live", 1), "site.yaml")
+
+
+def test_a_hidden_standby_is_warned_of() -> None:
+    loaded = load(TEXT.replace("add_path: true", "add_path: false"), "site.yaml")
+    assert any("hidden on iBGP" in str(warning) for warning in loaded.warnings)
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=200))
+def test_no_text_escapes_but_as_a_site_error(text: str) -> None:
+    with pytest.raises(SiteError):
+        load(text, "site.yaml")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(TEXT.splitlines()) - 1), st.text(max_size=30))
+def test_a_damaged_reference_never_raises_anything_else(line: int, junk: str) -> None:
+    lines = TEXT.splitlines()
+    lines[line] = junk
+    with contextlib.suppress(SiteError):
+        load("\n".join(lines), "site.yaml")
