@@ -1,0 +1,5 @@
+"""AWS as the lab serves it: Direct Connect, EC2 (VPN, transit gateway) and CloudWatch on one endpoint."""
+
+from lab.aws.app import AwsLab
+
+__all__ = ["AwsLab"]

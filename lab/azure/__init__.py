@@ -1,0 +1,5 @@
+"""Azure as the lab serves it: the login endpoint and Azure Resource Manager, read side."""
+
+from lab.azure.app import AzureLab
+
+__all__ = ["AzureLab"]
