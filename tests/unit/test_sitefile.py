@@ -77,3 +77,8 @@ def test_a_damaged_reference_never_raises_anything_else(line: int, junk: str) ->
     lines[line] = junk
     with contextlib.suppress(SiteError):
         load("\n".join(lines), "site.yaml")
+
+
+def test_the_commented_example_is_a_valid_live_site() -> None:
+    example = REFERENCE.parent.parent / "docs" / "site.example.yaml"
+    assert load(example.read_text(), str(example)).site.mode == "live"

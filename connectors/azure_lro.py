@@ -1,0 +1,127 @@
+"""Azure's long-running operations: start, poll until done, fetch the final body.
+
+The addresses to poll come from the service, so each is checked before it is given our token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from connectors.errors import BadReply, InterlockError, TimedOut
+from connectors.http import JsonApi, loopback, retry_after_s
+from connectors.reply import CHECK_VERSION, excerpt
+
+FIRST_PAUSE_S = 0.05  # the tables are often ready at once; doubles up to LONGEST_PAUSE_S
+LONGEST_PAUSE_S = 2.0
+
+
+class ForeignPollAddress(InterlockError):
+    """The service named a poll address of another origin: our token does not go there."""
+
+
+def poll_address(named: str, base: str) -> str:
+    """`named` as an absolute URL of the origin of `base`; raises ForeignPollAddress."""
+    url = urljoin(base, named)
+    safe = urlsplit(url).scheme == "https" or loopback(url)
+    if safe and _origin(url) == _origin(base):
+        return url
+    raise ForeignPollAddress(
+        f"poll address on {urlsplit(url).scheme}://{urlsplit(url).hostname} is not of this service",
+        where=f"azure {urlsplit(base).hostname}",
+        do_next="The token was not sent. Check systems.azure.address and who answers there.",
+    )
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+async def run(
+    api: JsonApi, path: str, params: Mapping[str, str], body: Any = None, deadline_s: float | None = None
+) -> Any:
+    """POST `path`, wait for the operation, return its final JSON.
+
+    Raises TimedOut after `deadline_s` seconds (default: the API's own), BadReply when the operation failed,
+    ForeignPollAddress, and what JsonApi raises.
+    """
+    limit = deadline_s or api.deadline_s
+    try:
+        async with asyncio.timeout(limit):
+            started = await api.send("POST", path, params=params, json=body)
+            if started.status_code != httpx.codes.ACCEPTED:
+                return api.json(started)
+            return await _result(api, started)
+    except TimeoutError as error:
+        raise TimedOut(
+            f"the operation did not end within {limit:g} s",
+            where=api.where(path),
+            do_next="It may still be running there; it changes nothing and is asked again.",
+        ) from error
+
+
+async def _result(api: JsonApi, started: httpx.Response) -> Any:
+    operation, final = started.headers.get("Azure-AsyncOperation"), started.headers.get("Location")
+    where = api.where(str(started.url))
+    if operation is None and final is None:
+        raise BadReply("HTTP 202 without an address to poll", where=where, do_next=CHECK_VERSION)
+    pause = retry_after_s(started)
+    if operation is not None:
+        done = await _poll_operation(api, poll_address(operation, api.base), pause)
+        if final is None:
+            return _output(done, where)
+    return await _poll_final(api, poll_address(final or "", api.base), pause, wait=operation is None)
+
+
+async def _poll_operation(api: JsonApi, url: str, pause: float | None) -> Mapping[str, Any]:
+    async for reply in _replies(api, url, pause, wait=True):
+        body = api.json(reply)
+        status = body.get("status") if isinstance(body, dict) else None
+        if not isinstance(status, str):
+            raise BadReply(
+                "an operation without a status",
+                where=api.where(url),
+                do_next=CHECK_VERSION,
+                evidence=excerpt(body),
+            )
+        if status.lower() == "succeeded":
+            return dict(body)
+        if status.lower() in {"failed", "canceled"}:
+            raise BadReply(
+                f"the operation ended {status}",
+                where=api.where(url),
+                do_next="It is asked again; see the resource's activity log.",
+                evidence=excerpt(body.get("error")),
+            )
+    raise AssertionError("polling ends by a result or by the deadline")
+
+
+async def _poll_final(api: JsonApi, url: str, pause: float | None, *, wait: bool) -> Any:
+    async for reply in _replies(api, url, pause, wait=wait):
+        if reply.status_code != httpx.codes.ACCEPTED:
+            return api.json(reply) if reply.content else {}
+    raise AssertionError("polling ends by a result or by the deadline")
+
+
+async def _replies(api: JsonApi, url: str, pause: float | None, *, wait: bool) -> AsyncIterator[httpx.Response]:
+    """GET `url` again and again; never sooner than Retry-After, nor faster than a doubling pause."""
+    doubling = FIRST_PAUSE_S
+    while True:
+        if wait:
+            await asyncio.sleep(max(doubling, pause or 0.0))
+            doubling = min(LONGEST_PAUSE_S, doubling * 2)
+        reply = await api.send("GET", url)
+        wait, pause = True, retry_after_s(reply)
+        yield reply
+
+
+def _output(body: Mapping[str, Any], where: str) -> Any:
+    properties = body.get("properties")
+    if isinstance(properties, dict) and "output" in properties:
+        return properties["output"]
+    raise BadReply("a finished operation without a result", where=where, do_next=CHECK_VERSION, evidence=excerpt(body))

@@ -1,0 +1,141 @@
+"""Runs every status source at its own cadence and folds what they see into one snapshot after the other.
+
+It never raises: what goes wrong with a source is that source's state. Old observations stay and grow stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Sequence
+
+from connectors.errors import InterlockError, Sealed, Throttled, TimedOut, Unreachable
+from connectors.ports import Clock, PartlySeen, Remembers, StatusSource
+from connectors.redact import redactor
+from network.observation import Observation
+from network.snapshot import Snapshot, SourceState
+
+POKE_GAP_S = 0.3  # between the starts of two polls of one source, however often it is poked
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 10.0
+#: Nobody there: refused, silent or sealed. Anything else is an answer, if not a good one.
+AWAY = (Unreachable, TimedOut, Sealed)
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """`snapshot` is the newest; `wait` gives the next; `poke` asks a source to look now.
+
+    A source that never answered has last_ok None and error None. `rng` spreads the retries of broken sources.
+    """
+
+    def __init__(self, sources: Sequence[StatusSource], now: Clock, rng: random.Random) -> None:
+        self._sources, self._now, self._rng = tuple(sources), now, rng
+        self._pokes = {source.name: asyncio.Event() for source in self._sources}
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        states = {source.name: SourceState(source.name, source.kind) for source in self._sources}
+        self._snapshot = Snapshot(sources=states)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    async def start(self) -> None:
+        """Begin polling every source at once; a second start does nothing."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._watch(each), name=each.name) for each in self._sources]
+
+    async def stop(self) -> None:
+        """End the polls and close the sources; the last snapshot stays readable."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await asyncio.gather(*(self._close(source) for source in self._sources))
+
+    def poke(self, source: str) -> None:
+        """Poll early: something changed. Raises KeyError for a source that does not exist."""
+        self._pokes[source].set()
+
+    async def wait(self, after_revision: int, timeout_s: float) -> Snapshot:
+        """The first snapshot newer than `after_revision`; after `timeout_s` seconds whatever there is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._snapshot.revision <= after_revision:
+                    await self._changed.wait()
+        return self._snapshot
+
+    async def _watch(self, source: StatusSource) -> None:
+        loop, poke = asyncio.get_running_loop(), self._pokes[source.name]
+        failures = 0
+        while True:
+            began = loop.time()
+            if poke.is_set() and isinstance(source, Remembers):
+                source.forget()
+            poke.clear()  # before the poll: a change during it deserves another
+            error = await self._poll(source)
+            failures = 0 if error is None else failures + 1
+            pause = self._pause_s(source, failures, error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await poke.wait()
+                    await asyncio.sleep(began + POKE_GAP_S - loop.time())
+
+    def _pause_s(self, source: StatusSource, failures: int, error: InterlockError | None) -> float:
+        """Seconds to the next poll: the cadence, or after an error a growing, spread out part of the longest."""
+        if error is None:
+            return source.cadence_s
+        longest = min(LONGEST_BACKOFF_S, 4 * source.cadence_s)
+        if isinstance(error, PartlySeen):
+            longest = source.cadence_s  # it answers: never asked less often than its cadence
+        doubled = min(FIRST_BACKOFF_S, source.cadence_s) * 2.0 ** min(failures - 1, 10)
+        pause = min(longest, doubled) * self._rng.uniform(0.5, 1.0)
+        errors = error.errors if isinstance(error, PartlySeen) else (error,)
+        asked = [each.retry_after_s or 0.0 for each in errors if isinstance(each, Throttled)]
+        return max(pause, *asked) if asked else pause
+
+    async def _poll(self, source: StatusSource) -> InterlockError | None:
+        """One poll, published whatever comes of it; the error that a retry should back off from."""
+        try:
+            async with asyncio.timeout(source.deadline_s):
+                seen = await source.collect()
+        except PartlySeen as part:
+            self._publish(source, part.seen, part)
+            return part
+        except InterlockError as error:
+            self._publish(source, (), error)
+            return error
+        except TimeoutError:
+            return self._failed(source, f"no answer within {source.deadline_s:g} s")
+        except Exception as error:
+            log.exception("source %s failed in our own code", source.name)
+            return self._failed(source, f"our own fault, {type(error).__name__}: {error}")
+        self._publish(source, seen, None)
+        return None
+
+    def _failed(self, source: StatusSource, what: str) -> InterlockError:
+        error = TimedOut(what, where=source.name, do_next="It is asked again.")
+        self._publish(source, (), error)
+        return error
+
+    def _publish(self, source: StatusSource, seen: Sequence[Observation], error: InterlockError | None) -> None:
+        known = self._snapshot.sources[source.name]
+        answered = error is None or bool(seen)
+        last_ok = self._now() if answered else known.last_ok
+        text = None if error is None else redactor.text(str(error))
+        reachable = answered or not isinstance(error, AWAY)
+        snapshot = self._snapshot.with_observations(seen) if seen else self._snapshot
+        self._snapshot = snapshot.with_source(SourceState(source.name, source.kind, last_ok, text, reachable))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _close(self, source: StatusSource) -> None:
+        try:
+            async with asyncio.timeout(source.deadline_s):
+                await source.close()
+        except Exception:
+            log.exception("source %s did not close", source.name)

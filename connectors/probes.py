@@ -1,0 +1,252 @@
+"""Probes: is traffic carried, path by path. STAMP packets from each path's own source address.
+
+Sent by a thread of this process (`sender: local`; a loop of its own keeps the timing) or by a host behind the
+edges (`sender: host`), over SSH, with nothing installed there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from connectors.errors import BadReply, Unreachable
+from connectors.ports import Clock
+from connectors.routers.ssh import BytesIn, Connection, Host, Login, Sign
+from connectors.stamp_script import Sender
+from network.inventory import ProbeHost, Site
+from network.observation import Kind, Observation, ProbeResult
+
+#: A path that dies is seen within the interval + 0.2 s (overdue) + these two: 1.5 s at one probe a second.
+REPORT_S, READ_S = 0.1, 0.2
+FIRST_S = 4.0  # for the first report after a start
+
+
+class ResultRow(BaseModel):
+    """One path's window as the sender reports it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    sent: int
+    received: int
+    rtt_ms: float | None
+    pinned: bool
+    why: str
+
+
+_ROWS: TypeAdapter[list[ResultRow]] = TypeAdapter(list[ResultRow])
+Report = tuple[float, list[ResultRow]]  # monotonic seconds, one row a path
+
+
+class Prober(Protocol):
+    """Something that sends probes."""
+
+    async def latest(self) -> Report:
+        """The newest report; starts the sender, and waits only for its first one. Raises Unreachable, BadReply."""
+
+    async def close(self) -> None: ...
+
+
+class ProbeSource:
+    """The probes of every path as a status source. It reads the newest report and never waits for a probe.
+
+    A ProbeResult's window is the last 5 s (at least 3 probes); when the newest two or more are lost it is just
+    these, so `received` 0 and `rtt_ms` None mean dead. `pinned` False: the source address is not there.
+    """
+
+    name = "probes"
+    kind = "probes"
+
+    def __init__(self, site: Site, login: Login | None = None, clock: Clock = lambda: datetime.now(UTC)) -> None:
+        probes = site.probes
+        self.cadence_s = min(probes.interval_s, READ_S)
+        self.deadline_s = 15.0 if probes.sender == "host" else 5.0
+        self._clock = clock
+        self._fresh_s = 2 * probes.interval_s + probes.timeout_s
+        self._prober = _prober(site, login)
+
+    async def collect(self) -> Sequence[Observation]:
+        """The newest result of every path. Raises Unreachable, BadReply, or what logging in to the host raises."""
+        read_at, rows = await self._prober.latest()
+        age_s = time.monotonic() - read_at
+        if age_s > self._fresh_s:
+            await self._prober.close()
+            raise _silent(f"nothing from the probe sender for {age_s:.1f} s")
+        return [self._observation(row, self._clock() - timedelta(seconds=age_s)) for row in rows]
+
+    async def close(self) -> None:
+        await self._prober.close()
+
+    def _observation(self, row: ResultRow, at: datetime) -> Observation:
+        fact = ProbeResult(row.sent, row.received, row.rtt_ms, pinned=row.pinned, why=row.why)
+        evidence = "STAMP from the path's own source address"
+        return Observation(Kind.PROBE, row.path, fact, self.name, at, self._fresh_s, evidence, row.model_dump_json())
+
+
+def probe_source(site: Site, clock: Clock, sign: Sign) -> ProbeSource:
+    """The site's probes; `sign` certifies the key for the probe host and is not called when this machine sends.
+
+    Raises HostCaMissing when a host sends and the site names no host CA.
+    """
+    if site.probes.sender == "local":
+        return ProbeSource(site, None, clock)
+    vault = site.systems.vault
+    return ProbeSource(site, Login(vault.probe_principal, vault.host_ca, sign), clock)
+
+
+class LocalProber:
+    """The sender in a thread of its own."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+        self._thread: threading.Thread | None = None
+        self._wake = -1
+        self._first = asyncio.Event()
+        self._report: Report | None = None
+        self._failure = "it ended"
+
+    async def latest(self) -> Report:
+        if self._thread is None:
+            self._start(asyncio.get_running_loop())
+        await _within(self._first, FIRST_S)
+        if self._report is None or self._thread is None or not self._thread.is_alive():
+            await self.close()
+            raise _silent(f"the probe thread stopped: {self._failure}")
+        return self._report
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            os.close(self._wake)  # the thread holds the other end of the pipe and wakes on its end
+            await asyncio.to_thread(thread.join, 2.0)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        stop, self._wake = os.pipe()
+        self._first, self._report = asyncio.Event(), None
+        self._thread = threading.Thread(target=self._run, args=(stop, loop), name="probes", daemon=True)
+        self._thread.start()
+
+    def _run(self, stop: int, loop: asyncio.AbstractEventLoop) -> None:
+        def report(results: list[dict[str, Any]]) -> bool:
+            first = self._report is None
+            self._report = time.monotonic(), _ROWS.validate_python(results)
+            if first:
+                loop.call_soon_threadsafe(self._first.set)
+            return True
+
+        try:
+            Sender(self._config, report, stop).run()
+        except Exception as error:  # noqa: BLE001 -- a thread has no caller: it is told at the next collect
+            self._failure = f"{type(error).__name__}: {error}"
+        finally:
+            os.close(stop)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(self._first.set)
+
+
+class HostProber:
+    """The sender on a host behind the edges: the script goes to its `python3 -`, JSON lines come back."""
+
+    def __init__(self, config: dict[str, Any], host: ProbeHost, login: Login) -> None:
+        self._login, self._host = login, Host(host.name, host.address, host.ssh_port)
+        source = files("connectors").joinpath("stamp_script.py").read_text("utf-8")
+        self._script = f"{source}\nmain(json.loads({json.dumps(config)!r}))\n".encode()
+        self._connection: Connection | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+        self._report: Report | None = None
+
+    async def latest(self) -> Report:
+        if self._reading is None:
+            await self._start()
+        await _within(self._first, FIRST_S)
+        reading, report = self._reading, self._report
+        failure = reading.exception() if reading is not None and reading.done() else None
+        if failure is not None or report is None:
+            await self.close()
+            raise failure or _silent(f"no report from {self._host.name} within {FIRST_S:g} s")
+        return report
+
+    async def close(self) -> None:
+        reading, self._reading = self._reading, None
+        connection, self._connection = self._connection, None
+        if reading is not None and not reading.cancel() and not reading.cancelled():
+            reading.exception()  # it has been told already, or nobody is left to be told
+        if connection is not None:
+            await connection.close()
+
+    async def _start(self) -> None:
+        self._first, self._report = asyncio.Event(), None
+        self._connection = await self._login.connect(self._host)
+        try:
+            reader = await self._connection.feed("python3 -", self._script)
+        except BaseException:
+            await self.close()
+            raise
+        self._reading = asyncio.create_task(self._read(reader, self._first), name="probe-host")
+
+    async def _read(self, reader: BytesIn, first: asyncio.Event) -> None:
+        try:
+            while True:
+                line = await reader.readuntil(b"\n")
+                self._report = time.monotonic(), _rows(line, self._host.name)
+                first.set()
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise _silent(f"the probe script on {self._host.name} ended ({error})") from error
+        finally:
+            first.set()
+
+
+def _prober(site: Site, login: Login | None) -> Prober:
+    probes = site.probes
+    config = {
+        "interval_s": probes.interval_s,
+        "timeout_s": probes.timeout_s,
+        "report_s": min(REPORT_S, probes.interval_s),
+        "paths": [
+            {
+                "path": path.name,
+                "source": str(path.probe.bind or path.probe.source),
+                "target": str(path.probe.target),
+                "port": path.probe.port,
+            }
+            for path in site.paths
+            if path.probe is not None
+        ],
+    }
+    if probes.sender == "local":
+        return LocalProber(config)
+    if probes.host is None or login is None:
+        raise ValueError("probes.sender is `host`: the site names it in probes.host, and it needs a login")
+    return HostProber(config, probes.host, login)
+
+
+def _rows(line: bytes, host: str) -> list[ResultRow]:
+    try:
+        return _ROWS.validate_json(line)
+    except ValidationError as error:
+        raise BadReply(
+            "no probe report",
+            where=host,
+            do_next="Check that the host has a python3 (3.8 or newer) and what its login prints.",
+            evidence=line.decode("utf-8", "backslashreplace"),
+        ) from error
+
+
+async def _within(first: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(first.wait(), seconds)
+
+
+def _silent(what: str) -> Unreachable:
+    return Unreachable(what, where="probes", do_next="It is started anew at the next poll.")

@@ -1,0 +1,147 @@
+"""FRR's view of its BGP and BFD sessions, as facts. Pure: text in, facts out.
+
+Health is `state == "Established"`: `peerState` says OK for peers that are down. Figures come from
+`show bgp summary json`, `show bgp neighbors json` and `show bfd peers json`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from connectors.routers.frr_json import BfdRow, NeighborRow, PeerRow, bad_reply, document, rows
+from connectors.routers.frr_reason import Reason, down_reason, limit_words, policy_words
+from network.observation import BfdHere, Link, SessionHere
+
+SUMMARY = "show bgp summary json"
+NEIGHBORS = "show bgp neighbors json"
+BFD_PEERS = "show bfd peers json"
+
+_PEERS: TypeAdapter[dict[str, PeerRow]] = TypeAdapter(dict[str, PeerRow])
+_NEIGHBOR: TypeAdapter[NeighborRow] = TypeAdapter(NeighborRow)
+_BFD: TypeAdapter[list[BfdRow]] = TypeAdapter(list[BfdRow])
+_VERSION = re.compile(r"^FRRouting (\S+) \((.+)\) on ")
+
+ESTABLISHED = "Established"
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What a session runs over: the interface's name and its state, when the site names one."""
+
+    interface: str = ""
+    link: Link | None = None
+
+
+def summary(text: str) -> dict[str, PeerRow]:
+    """IPv4 unicast peers by address. Raises BadReply for `{}`: a router without BGP is not one without peers."""
+    value = document(text, SUMMARY)
+    family = value.get("ipv4Unicast") if isinstance(value, dict) else None
+    if not isinstance(family, dict) or "peers" not in family:
+        raise bad_reply("no IPv4 BGP is configured there, or the reply is of an unknown shape", SUMMARY, text)
+    return rows(_PEERS, family["peers"], SUMMARY)
+
+
+def neighbors(text: str) -> dict[str, tuple[NeighborRow, object]]:
+    """Neighbors by address, each with its untouched JSON for the drill-down. Raises BadReply."""
+    value = document(text, NEIGHBORS)
+    if not isinstance(value, dict):
+        raise bad_reply("the reply is not a table of neighbors", NEIGHBORS, text)
+    # Router-wide keys (vrfId, a warning, bgpNoSuchNeighbor) stand beside the neighbors: those are objects.
+    found = {name: item for name, item in value.items() if isinstance(item, dict)}
+    if not found:
+        raise bad_reply("no neighbor in the reply", NEIGHBORS, text)
+    return {name: (rows(_NEIGHBOR, item, NEIGHBORS), item) for name, item in found.items()}
+
+
+def bfd_peers(text: str) -> dict[str, BfdRow]:
+    """BFD peers by address; empty when none is configured or known. Raises BadReply."""
+    return {row.peer: row for row in rows(_BFD, document(text, BFD_PEERS), BFD_PEERS)}
+
+
+def version(text: str) -> tuple[str, str]:
+    """FRR version and host name from `show version`. Raises BadReply."""
+    found = _VERSION.match(text)
+    if found is None:
+        raise bad_reply("no FRRouting version in the reply", "show version", text)
+    return found[1], found[2]
+
+
+def session_here(
+    peer: PeerRow, neighbor: NeighborRow, bfd: BfdRow | None, over: Over, now: datetime
+) -> tuple[SessionHere, Reason | None]:
+    """The session as the router sees it now, and why it is down (None when it is up or stopped on purpose).
+
+    `drops` is the router's own counter; the source turns it into drops while watched.
+    """
+    admin = admin_shut(peer) or neighbor.admin_shut_down
+    up = peer.state == ESTABLISHED
+    over_limit = not up and not admin and (peer.state == "Idle (PfxCt)" or neighbor.prefixes_config_exceed_max)
+    no_policy = up and peer.peer_state == "Policy"
+    reason: Reason | None = None
+    if admin:
+        text = "shut on our router"
+    elif over_limit:
+        text = limit_words(neighbor)
+    elif up:
+        text = policy_words(neighbor) if no_policy else ""
+    else:
+        reason = down_reason(peer, neighbor, bfd, over.interface, over.link)
+        text = reason.text
+    fact = SessionHere(
+        state=peer.state,
+        since=_since(peer, now),
+        received=peer.pfx_rcd,
+        advertised=peer.pfx_snt,
+        limit=neighbor.ipv4.prefix_allowed_max,
+        admin_shut=admin,
+        over_limit=over_limit,
+        no_policy=no_policy,
+        limit_warning=up and _past_warning(peer, neighbor),
+        reason=text,
+        drops=peer.connections_dropped,
+    )
+    return fact, reason
+
+
+def admin_shut(peer: PeerRow) -> bool:
+    """Shut by us: the session itself or all of BGP on the router."""
+    return peer.state == "Idle (Admin)" or peer.peer_state == "Admin"
+
+
+def not_configured(router: str, peer: str) -> SessionHere:
+    """A session of the site that the router does not know."""
+    words = f"{router} has no neighbor {peer} configured"
+    return SessionHere("Idle", since=None, received=None, advertised=None, limit=None, reason=words)
+
+
+def bfd_here(peers: Mapping[str, BfdRow], peer: str, router: str) -> BfdHere:
+    """BFD of one session. Detection time = their multiplier x max(our receive, their transmit interval), ms."""
+    row = peers.get(peer)
+    if row is None:
+        return BfdHere("unknown", diagnostic=f"no BFD for {peer} on {router}")
+    intervals = (row.remote_detect_multiplier, row.receive_interval, row.remote_transmit_interval)
+    multiplier, ours, theirs = intervals
+    detect = multiplier * max(ours or 0, theirs or 0) if multiplier and ours and theirs else None
+    since = row.uptime if row.status == "up" else row.downtime
+    return BfdHere(row.status, diagnostic=row.diagnostic, since_s=since, detect_ms=detect)
+
+
+def _since(peer: PeerRow, now: datetime) -> datetime | None:
+    """From the duration, not the router's epoch: its clock may be wrong. A peer that never was up has none."""
+    if peer.peer_uptime == "never":
+        return None
+    return now - timedelta(milliseconds=peer.peer_uptime_msec)
+
+
+def _past_warning(peer: PeerRow, neighbor: NeighborRow) -> bool:
+    """FRR's own warning: the threshold percentage of the limit (75 when not set), or a warning-only limit."""
+    limit, received = neighbor.ipv4.prefix_allowed_max, peer.pfx_rcd
+    if limit is None or received is None:
+        return False
+    threshold = neighbor.ipv4.prefix_allowed_warning_thresh or 75
+    return 100 * received >= threshold * limit

@@ -1,0 +1,99 @@
+"""A session on one router: connects when first used, drops what broke, and reconnects on the next use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from connectors.errors import NotSent, TimedOut, Unreachable
+from connectors.routers.channel import Channel, Reply, checked, group, judged
+from connectors.routers.ssh import Connection, Host, Login
+from network.inventory import Router
+
+#: Seconds for a batch of shows, and for a change (vtysh takes a lock while another one configures).
+SHOW_S, CHANGE_S = 5.0, 15.0
+
+
+class RouterSession:
+    """Commands to one router under one login. Polls use the read login, a run brings its own.
+
+    `show_s` and `change_s` are deadlines in seconds; connecting has its own (ssh.CONNECT_S, ssh.LOGIN_S).
+    """
+
+    def __init__(self, router: Router, login: Login, *, show_s: float = SHOW_S, change_s: float = CHANGE_S) -> None:
+        self.router = router
+        self._login, self._show_s, self._change_s = login, show_s, change_s
+        self._connection: Connection | None = None
+        self._channel: Channel | None = None
+        self._connecting = asyncio.Lock()
+
+    async def show(self, command: str) -> Reply:
+        """One show. Raises Denied, CommandFailed, Unreachable, TimedOut, BadReply, InjectionRefused."""
+        reply = (await self.shows([command]))[0]
+        return judged(reply, command, self.router.name)
+
+    async def shows(self, commands: Sequence[str]) -> list[Reply]:
+        """The replies in order, unjudged: one refused command does not hide the others' answers."""
+        # A tab is refused too: it would make a show a configuration group.
+        return await self._ask([checked(command) for command in commands], self._show_s, changes=False)
+
+    async def configure(self, lines: Sequence[str]) -> Reply:
+        """`configure terminal` and the lines as one group.
+
+        Raises NotSent (nothing happened), Denied, CommandFailed (the lines before the error stay applied),
+        OutcomeUnknown (read back first).
+        """
+        request = group(lines)
+        reply = (await self._change(request))[0]
+        return judged(reply, request, self.router.name)
+
+    async def exec(self, command: str) -> Reply:
+        """One exec command that acts, such as a soft clear. Raises as `configure`."""
+        reply = (await self._change(checked(command)))[0]
+        return judged(reply, command, self.router.name)
+
+    async def close(self) -> None:
+        """Hang up; the next command would connect again."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            await connection.close()
+
+    def _drop(self) -> None:
+        """Let go of a broken connection without waiting for a far end that may be gone."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            connection.abort()
+
+    async def _change(self, request: str) -> list[Reply]:
+        try:
+            return await self._ask([request], self._change_s, changes=True)
+        except (Unreachable, TimedOut) as error:
+            # A change that fails so has not left: after sending, the channel says OutcomeUnknown.
+            raise NotSent(error.what, where=error.where, do_next="Nothing was sent: repeating is safe.") from error
+
+    async def _ask(self, commands: Sequence[str], deadline_s: float, *, changes: bool) -> list[Reply]:
+        channel = await self._open()
+        try:
+            return await channel.ask(commands, deadline_s, changes=changes)
+        finally:
+            if channel.broken and self._channel is channel:
+                self._drop()
+
+    async def _open(self) -> Channel:
+        async with self._connecting:
+            if self._connection is not None and self._connection.closed:
+                self._drop()
+            if self._channel is None:
+                self._channel = await self._connect()
+            return self._channel
+
+    async def _connect(self) -> Channel:
+        router = self.router
+        self._connection = await self._login.connect(Host(router.name, router.address, router.ssh_port, router.jump))
+        if router.channel == "exec":
+            return self._connection.exec_channel()
+        try:
+            return await self._connection.line_channel()
+        except BaseException:
+            self._drop()
+            raise

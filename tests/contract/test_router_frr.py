@@ -1,0 +1,145 @@
+"""The router source, a drain and the host's probes against real FRR routers in namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncssh
+import pytest
+import pytest_asyncio
+
+from connectors.probes import ProbeSource
+from connectors.routers.frr_config import RUNNING, read_clause
+from connectors.routers.frr_render import drain, same_clauses
+from connectors.routers.session import RouterSession
+from connectors.routers.source import RouterSource
+from lab.frr import FrrLab
+from network.inventory import ProbeHost, Probes
+from network.observation import BfdHere, Kind, Observation, ProbeResult, Routes, SessionHere
+from tests.contract.line_router import Authority, until_async
+from tests.sample import reference
+
+pytestmark = [
+    pytest.mark.frr,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(
+        (os.geteuid() != 0 or not shutil.which("/usr/lib/frr/bgpd"))
+        and "frr" not in os.environ.get("INTERLOCK_REQUIRE", ""),
+        reason="needs Linux, root and Debian's FRR",
+    ),
+]
+
+AUTHORITY = Authority()
+Seen = dict[tuple[Kind, str], Observation]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FrrLab]:
+    async def sign_host_key(line: str, principals: list[str]) -> str:
+        key = asyncssh.import_public_key(line)
+        certificate = AUTHORITY.host_ca.generate_host_certificate(key, "host", principals=principals)
+        return certificate.export_certificate().decode().strip()
+
+    made = FrrLab(reference())
+    user_ca = AUTHORITY.user_ca.export_public_key("openssh").decode().strip()
+    await made.start(Path(tmp_path_factory.mktemp("lab")), user_ca, sign_host_key)
+    yield made
+    await made.stop()
+
+
+def lab_session(lab: FrrLab, router: str, user: str = "interlock-read") -> RouterSession:
+    address, port = lab.endpoints[router]
+    declared = lab.site.router(router).model_copy(update={"address": address, "ssh_port": port})
+    return RouterSession(declared, replace(AUTHORITY, principals=(user,)).login(username=user))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sources(lab: FrrLab) -> AsyncIterator[list[RouterSource]]:
+    sessions = [lab_session(lab, router.name) for router in lab.site.routers]
+    made = [RouterSource(lab.site, session.router, session) for session in sessions]
+    yield made
+    for source in made:
+        await source.close()
+
+
+async def polled(sources: list[RouterSource]) -> Seen:
+    return {item.key: item for source in sources for item in await source.collect()}
+
+
+def here(seen: Seen, name: str) -> SessionHere:
+    fact = seen[Kind.SESSION_HERE, name].fact
+    assert isinstance(fact, SessionHere)
+    return fact
+
+
+async def test_every_fact_of_both_edges_is_read(lab: FrrLab, sources: list[RouterSource]) -> None:
+    seen = await polled(sources)
+    for session in lab.site.sessions:
+        fact = here(seen, session.name)
+        assert (fact.established, fact.reason) == (True, ""), session.name
+        if session.bfd:
+            bfd = seen[Kind.BFD, session.name].fact
+            assert isinstance(bfd, BfdHere)
+            assert (bfd.status, bfd.detect_ms) == ("up", 300)
+    assert here(seen, "ibgp@edge-2").established
+    for interface in ("vxc-azure-a", "vxc-aws-a", "vpn-azure-1", "vpn-aws-1"):
+        assert (Kind.LINK, f"edge-1 {interface}") in seen
+
+
+async def test_a_drain_moves_both_ways_and_its_inverse_leaves_the_clauses_byte_for_byte(
+    lab: FrrLab, sources: list[RouterSource]
+) -> None:
+    run = lab_session(lab, "edge-1", "interlock-run")
+    running = (await run.show(RUNNING)).text
+    plan = drain(lab.site.session("dx-1"), 65010, running, local_pref=120, prepend=4, community="7224:7100")
+    await run.configure(plan.lines)
+    await run.exec(plan.soft_clear)
+    drained = (await run.show(RUNNING)).text
+    assert [read_clause(drained, e.before.name, e.before.seq) for e in plan.edits] == [e.expected for e in plan.edits]
+
+    async def best_is(local_pref: int) -> bool:
+        routes = (await polled(sources))[Kind.ROUTES, "edge-1 10.60.0.0/16"].fact
+        assert isinstance(routes, Routes)
+        return routes.best is not None and routes.best.local_pref == local_pref
+
+    await until_async(lambda: best_is(150), "egress is on the standby")
+    await run.configure(plan.undo)
+    await run.exec(plan.soft_clear)
+    after = (await run.show(RUNNING)).text
+    assert all(same_clauses(e.before, read_clause(after, e.before.name, e.before.seq)) for e in plan.edits)
+    await until_async(lambda: best_is(200), "egress is back")
+    await run.close()
+
+
+async def test_the_host_behind_the_edges_probes_every_path(lab: FrrLab) -> None:
+    address, port = lab.endpoints["onprem"]
+    host = ProbeHost(name="onprem", address=address, ssh_port=port)
+    probes = Probes(sender="host", interval_s=0.1, timeout_s=0.5, host=host)
+    login = replace(AUTHORITY, principals=("interlock-probe",)).login(username="interlock-probe")
+    source = ProbeSource(lab.site.model_copy(update={"probes": probes}), login)
+
+    async def all_answer() -> bool:
+        facts = [item.fact for item in await source.collect()]
+        assert len(facts) == 8
+        return all(isinstance(fact, ProbeResult) and fact.pinned and fact.received >= 3 for fact in facts)
+
+    await until_async(all_answer, "all eight paths answer the host's probes")
+    await source.close()
+
+
+async def test_a_silent_loss_is_told_by_its_cause(lab: FrrLab, sources: list[RouterSource]) -> None:
+    await polled(sources)
+    await lab.fail("vxc-azure-a", silent=True)
+
+    async def down() -> bool:
+        return not here(await polled(sources), "er-primary").established
+
+    await until_async(down, "the session is down")
+    fact = here(await polled(sources), "er-primary")
+    assert fact.reason == "BFD detection time expired: nothing heard from the far end"
+    assert fact.drops == 1
+    await lab.heal()
