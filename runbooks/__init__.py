@@ -1,0 +1,1 @@
+"""The runbook language, the plan, the run engine and its journal."""

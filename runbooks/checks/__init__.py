@@ -1,0 +1,1 @@
+"""Verbs that read: checks answer at once, waits until a condition holds."""

@@ -1,0 +1,95 @@
+"""What the engine needs from the outside, and what the outside must prove to it.
+
+Whoever implements Effects owes two proofs. NotSent may be raised only when nothing has left the console:
+anything less is an ordinary exception, and the engine takes the outcome as unknown. And `send_allowed` is
+called directly before *each* send: a fence in a database cannot recall a packet, so a driver that was
+frozen between its intent and its effect must find out by itself that its moment has passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from runbooks.model import Event, Phase, StepDef
+from runbooks.view import RunView
+
+
+class NotSent(Exception):
+    """Raised by an adapter that can prove that nothing was sent; the message says why."""
+
+
+class WindowPassed(NotSent):
+    """The send came too late after its intent, or the run was taken over: it must not happen any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer of a check, a wait or a verification. `ok` None is unknown, which is never healthy."""
+
+    ok: bool | None
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at the device shows: the step's effect, its undo, a bit of both, or nothing certain."""
+
+    state: Literal["do", "undo", "mixed", "unknown"]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    open: bool
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Effects(Protocol):
+    """The verbs of a runbook, performed on real systems. Every method may be cancelled."""
+
+    async def check(self, step: StepDef) -> Finding: ...
+
+    async def wait(self, step: StepDef, report: Callable[[Mapping[str, Any]], None]) -> Finding:
+        """Return when the condition holds, or when step.timeout_s is over; `report` shows the way there."""
+        ...
+
+    async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
+        """Send what the step says and return evidence; `token` is an idempotency key for this attempt.
+
+        Raises NotSent (WindowPassed from `send_allowed`); anything else is an unknown outcome.
+        """
+        ...
+
+    async def observe(self, step: StepDef, phase: Phase) -> Seen: ...
+
+    async def verify(self, step: StepDef, phase: Phase) -> Finding: ...
+
+
+class Gate(Protocol):
+    """Asked before every forward act, or before the first of a group; never before an undo."""
+
+    async def permit(self, view: RunView, step: StepDef) -> GateVerdict: ...
+
+
+class Notes(Protocol):
+    """Told of every entry the driver writes. A failure is recorded and never stops the run."""
+
+    async def tell(self, event: Event, view: RunView) -> None: ...
+
+
+class Operator(Protocol):
+    """The person at this console. None: nobody here can answer."""
+
+    async def confirm(self, view: RunView, step: StepDef) -> bool | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    effects: Effects
+    gate: Gate
+    notes: Notes
+    operator: Operator

@@ -1,0 +1,144 @@
+"""A driver's hold on one run: its fence, its view of the log, its ear for other consoles, its notes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from runbooks.effects import Notes
+from runbooks.journal import FenceLost, Journal, JournalError, RunRow
+from runbooks.machine import apply, fold, next_op
+from runbooks.model import Event, steps_of
+from runbooks.notes import NoteQueue
+from runbooks.ops import Op, Reject
+from runbooks.view import Rejection
+
+T = TypeVar("T")
+
+PATIENCE_S = 20.0  # for notes that are still to be told when the driver stops
+HURRY_S = 2.0  # the same, when it was interrupted
+NEWS = ("cmd.", "driver.", "guard.", "late.")  # entries of others that can change what comes next
+
+
+class Hold:
+    """Use it with `async with`: it follows the log and tells the notes until it is left.
+
+    Every method that writes raises FenceLost when another console has taken the run over.
+    """
+
+    def __init__(self, journal: Journal, row: RunRow, fence: int, notes: Notes, tell_s: float) -> None:
+        specs = steps_of(row.definition)
+        self.run_id, self.fence, self.user = row.run_id, fence, journal.identity.user
+        self.steps = {step.id: step for step in specs}
+        self.view = fold(specs, ())
+        self._journal, self._notes_port, self._tell_s = journal, notes, tell_s
+        self._newest_claim = fence  # that this console has heard of
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._notes = NoteQueue(self._notes_port, self._note_failed, self._tell_s)
+        self._watching = asyncio.create_task(self._watch(), name=f"watch {self.run_id}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watching.cancel()
+        await asyncio.wait({self._watching})
+        await self._notes.drain(PATIENCE_S if error is None else HURRY_S)
+
+    # -- the log
+
+    async def catch_up(self) -> None:
+        """Read what the log says by now."""
+        for event in await self._journal.events(self.run_id, self.view.seq):
+            self.view = apply(self.view, event)
+            self._hear(event)
+
+    async def append(self, kind: str, data: Mapping[str, Any], **where: Any) -> Event:
+        """Append as the driver, and no more."""
+        return await self._journal.append(self.run_id, kind, data=data, fence=self.fence, **where)
+
+    async def write(self, kind: str, data: Mapping[str, Any], *, expect: bool = False, **where: Any) -> Event:
+        """Append as the driver and tell the notes. `expect`: only if nothing came between; else Conflict."""
+        event = await self.append(kind, data, expect_seq=self.view.seq if expect else None, **where)
+        return await self._told(event)
+
+    async def command(self, kind: str, data: Mapping[str, Any], **where: Any) -> Event:
+        """Append what the person at this console said: a command, like any console's."""
+        return await self._told(await self._journal.append(self.run_id, kind, data=data, **where))
+
+    async def late(self, kind: str, data: Mapping[str, Any], **where: Any) -> None:
+        """Report what happened after the run was lost: it needs no fence, and the new driver looks again."""
+        await self._journal.append(self.run_id, kind, data=data, **where)
+
+    async def reject(self, rejection: Rejection) -> None:
+        """Answer a command that does not count."""
+        await self.write("cmd.rejected", {"reason": rejection.why}, reply_to=rejection.seq)
+
+    async def _told(self, event: Event) -> Event:
+        await self.catch_up()
+        self._notes.put(event, self.view)
+        return event
+
+    async def _note_failed(self, event: Event, why: str) -> None:
+        data = {"kind": event.kind, "reason": why}
+        with suppress(JournalError):  # a journal that takes no note takes no step either, and that stops the run
+            await self._journal.append(self.run_id, "note.failed", reply_to=event.seq, data=data)
+
+    # -- other consoles
+
+    @property
+    def lost(self) -> bool:
+        """True once this console has heard that another one drives the run."""
+        return self._newest_claim > self.fence
+
+    def stop_if_lost(self) -> None:
+        """End a wait or a pause as soon as it is known; a write would find out by itself."""
+        if self.lost:
+            raise FenceLost(self.run_id, self.fence, self._newest_claim)
+
+    async def news_within(self, seconds: float | None) -> None:
+        """Wait until another console has written something that matters, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        self._news.clear()
+
+    async def while_due(self, op: Op, work: Coroutine[Any, Any, T]) -> T | None:
+        """Run something that only reads or asks; drop it when a command makes another operation due."""
+        task = asyncio.create_task(work)
+        try:
+            while not task.done() and await self._still_due(op):
+                news = asyncio.create_task(self._news.wait())
+                await asyncio.wait({task, news}, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        return None if task.cancelled() else task.result()
+
+    async def _still_due(self, op: Op) -> bool:
+        self._news.clear()
+        await self.catch_up()
+        self.stop_if_lost()
+        while isinstance(wanted := next_op(self.view), Reject):
+            await self.reject(wanted.rejection)  # a command that does not count must not restart a long wait
+        return wanted == op
+
+    def _hear(self, event: Event) -> None:
+        if event.kind == "driver.claimed":
+            self._newest_claim = max(self._newest_claim, event.fence or 0)
+
+    async def _watch(self) -> None:
+        """Notice what others write: a command to obey, or that the run was taken from us."""
+        try:
+            async for event in self._journal.follow(self.run_id, self.view.seq):
+                self._hear(event)
+                if event.kind.startswith(NEWS):
+                    self._news.set()
+        except JournalError:
+            self._news.set()  # whoever waits looks into the journal itself, and meets the error there

@@ -1,0 +1,318 @@
+"""The journal's transactions, without I/O: each body yields (sql, parameters) and is sent the rows.
+
+An engine runs a body between BEGIN and COMMIT. Dialects differ in three places only: `?` or `%s`, the
+marker that stands for FOR UPDATE (a comment to SQLite, where BEGIN IMMEDIATE has taken the write lock),
+and the notification after a write, which is the engine's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from runbooks.journal.errors import (
+    Conflict,
+    DriverAlive,
+    FenceLost,
+    FenceNeeded,
+    LockHeld,
+    RunClosed,
+    UidReused,
+    UnknownRun,
+)
+from runbooks.journal.identity import Identity
+from runbooks.journal.records import Draft, NewRun, RunRow, canonical, sha256, stamp
+from runbooks.machine import apply, fold
+from runbooks.model import Event, steps_of
+from runbooks.view import RunView
+
+T = TypeVar("T")
+Row = Sequence[Any]
+Body = Generator[tuple[str, Sequence[Any]], list[Row], T]
+Alive = Callable[[Identity], bool]
+Views = Mapping[str, RunView]  # what this console has folded so far; a body never changes it
+
+FOR_UPDATE = "/*FOR UPDATE*/"
+DRIVERLESS = ("cmd.", "late.", "note.", "out.")  # what any console may append, also to a closed run
+
+# The columns that the hash covers, in the order of the hashed array. `sig` signs the hash.
+HASHED = (
+    "run_id",
+    "seq",
+    "uid",
+    "ts",
+    "kind",
+    "actor",
+    "console",
+    "db_user",
+    "fence",
+    "step",
+    "phase",
+    "attempt",
+    "reply_to",
+    "data",
+)
+_EVENT = ", ".join((*HASHED, "hash"))
+_RUN = (
+    "run_id",
+    "runbook_id",
+    "runbook_version",
+    "definition",
+    "definition_sha",
+    "actions",
+    "ticket",
+    "created_by",
+    "created_host",
+    "created_at",
+    "state",
+    "direction",
+    "driver",
+    "driver_user",
+    "fence",
+    "head_seq",
+    "head_hash",
+    "closed_at",
+)
+_CONSOLE = 'c."user", c.host, c.pid, c.pid_start, c.boot_id, c.console_id'
+
+
+def chain_hash(prev_hash: str, columns: Sequence[Any]) -> str:
+    """Return the hash of an entry: sha256 over the hash before it and its own columns as a JSON array."""
+    return sha256(prev_hash + canonical(list(columns)))
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def events(run_id: str, after: int) -> Body[list[Event]]:
+    rows = yield f"SELECT {_EVENT} FROM event WHERE run_id = ? AND seq > ? ORDER BY seq", (run_id, after)  # noqa: S608 - column names are ours
+    if not rows and not (yield "SELECT 1 FROM run WHERE run_id = ?", (run_id,)):
+        raise UnknownRun(run_id)
+    return [_event(row) for row in rows]
+
+
+def runs(alive: Alive, run_id: str | None = None) -> Body[list[RunRow]]:
+    """All runs, newest first, or one. Raises UnknownRun for one that is not there."""
+    only, params = ("WHERE r.run_id = ?", (run_id,)) if run_id else ("", ())
+    columns = ", ".join(f"r.{name}" for name in _RUN)
+    joined = f"SELECT {columns}, {_CONSOLE} FROM run r LEFT JOIN console c ON c.console_id = r.driver"  # noqa: S608 - column names are ours
+    rows = yield f"{joined} {only} ORDER BY r.created_at DESC, r.run_id DESC", params
+    if run_id and not rows:
+        raise UnknownRun(run_id)
+    return [_run_row(row, alive) for row in rows]
+
+
+def _event(row: Row) -> Event:
+    named = dict(zip((*HASHED, "hash"), row, strict=True))
+    del named["db_user"]
+    return Event(**{**named, "ts": datetime.fromisoformat(named["ts"]), "data": json.loads(named["data"])})
+
+
+def _run_row(row: Row, alive: Alive) -> RunRow:
+    named = dict(zip(_RUN, row, strict=False))
+    console = row[len(_RUN) :]
+    named["definition"], named["actions"] = json.loads(named["definition"]), json.loads(named["actions"])
+    named["created_at"] = datetime.fromisoformat(named["created_at"])
+    named["closed_at"] = datetime.fromisoformat(named["closed_at"]) if named["closed_at"] else None
+    named["driver_alive"] = console[0] is not None and alive(_identity(console))
+    named["book"], named["version"] = named.pop("runbook_id"), named.pop("runbook_version")
+    return RunRow(**named)
+
+
+def _identity(console: Row) -> Identity:
+    user, host, pid, pid_start, boot_id, console_id = console
+    return Identity(user, host, pid, pid_start, boot_id, console_id.rpartition("/")[2])
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The part of a run's row that a write depends on, read under the write lock."""
+
+    run_id: str
+    definition: str
+    state: str
+    driver: str | None
+    fence: int
+    seq: int
+    hash: str
+    closed: bool
+
+
+def append(draft: Draft, expect_seq: int | None, views: Views) -> Body[tuple[Event, RunView]]:
+    """Write one entry; an entry whose uid is already there is returned as it stands.
+
+    Raises UnknownRun, FenceNeeded, FenceLost, Conflict, RunClosed, UidReused.
+    """
+    head = yield from _locked(draft.run_id)
+    known = yield f"SELECT {_EVENT} FROM event WHERE uid = ?", (draft.uid,)  # noqa: S608 - column names are ours
+    if known:
+        return _same(_event(known[0]), draft), (yield from _view(head, views))
+    _permit(draft, head)
+    if expect_seq is not None and head.seq != expect_seq:
+        raise Conflict(draft.run_id, expect_seq, head.seq)
+    return (yield from _write(head, draft, views))
+
+
+def create(new: NewRun, draft: Draft, host: str) -> Body[tuple[Event, RunView]]:
+    """Create a run with all its locks, or with none of them (LockHeld). The creator drives it, fence 1."""
+    steps_of(new.definition)
+    definition = canonical(new.definition)
+    sha = sha256(definition)
+    run_id = yield from _next_run_id(draft.ts)
+    draft = replace(draft, run_id=run_id, fence=1)
+    locks = yield from _take_locks(run_id, sorted(set(new.locks)), draft.ts)
+    yield (
+        f"INSERT INTO run ({', '.join(_RUN)}) VALUES ({', '.join('?' * len(_RUN))})",  # noqa: S608 - column names are ours
+        (
+            *(run_id, new.book, new.version, definition, sha, canonical(new.actions), new.ticket),
+            *(draft.actor, host, stamp(draft.ts), "NEW", "forward", draft.console, draft.actor, 1, 0, sha, None),
+        ),
+    )
+    data = {
+        "book": new.book,
+        "version": new.version,
+        "definition_sha": sha,
+        "ticket": new.ticket,
+        "locks": locks,
+        "undo_of": new.undo_of,
+    }
+    head = _Head(run_id, definition, "NEW", draft.console, 1, 0, sha, closed=False)
+    return (yield from _write(head, replace(draft, data=data), {}))
+
+
+def claim(draft: Draft, alive: Alive, views: Views, *, force: bool) -> Body[tuple[Event, RunView]]:
+    """Make the draft's console the driver, with a new fence. Refused while the driver lives, unless forced.
+
+    `forced` in the entry's data says that the old driver was not proven dead and may still be sending.
+    """
+    head = yield from _locked(draft.run_id)
+    if head.closed:
+        raise RunClosed(head.run_id, head.state)
+    lives = head.driver is not None and (yield from _other_lives(head.driver, draft.console, alive))
+    if lives and not force:
+        raise DriverAlive(head.run_id, str(head.driver))
+    fence = head.fence + 1
+    yield (
+        "UPDATE run SET driver = ?, driver_user = ?, fence = ? WHERE run_id = ?",
+        (draft.console, draft.actor, fence, head.run_id),
+    )
+    data = {"from": head.driver, "forced": lives}
+    return (yield from _write(replace(head, fence=fence), replace(draft, fence=fence, data=data), views))
+
+
+def release(draft: Draft, views: Views) -> Body[tuple[Event, RunView]]:
+    """Stop driving without closing: the run keeps its locks and waits for the next driver."""
+    head = yield from _locked(draft.run_id)
+    _permit(draft, head)
+    written = yield from _write(head, draft, views)
+    yield "UPDATE run SET driver = NULL, driver_user = NULL WHERE run_id = ?", (head.run_id,)
+    return written
+
+
+def _locked(run_id: str) -> Body[_Head]:
+    columns = "run_id, definition, state, driver, fence, head_seq, head_hash, closed_at IS NOT NULL"
+    rows = yield f"SELECT {columns} FROM run WHERE run_id = ? {FOR_UPDATE}", (run_id,)  # noqa: S608 - constants
+    if not rows:
+        raise UnknownRun(run_id)
+    return _Head(*rows[0])
+
+
+def _permit(draft: Draft, head: _Head) -> None:
+    """Only the driver writes what happens to the device; anybody may add a command, a note, a late report."""
+    driverless = draft.kind.startswith(DRIVERLESS)
+    if draft.fence is None and not driverless:
+        raise FenceNeeded(head.run_id, draft.kind)
+    if draft.fence is not None and draft.fence != head.fence:
+        raise FenceLost(head.run_id, draft.fence, head.fence)
+    if head.closed and not driverless:
+        raise RunClosed(head.run_id, head.state)
+
+
+def _same(event: Event, draft: Draft) -> Event:
+    if (event.run_id, event.kind) != (draft.run_id, draft.kind):
+        raise UidReused(draft.uid, event.run_id, event.kind)
+    return event
+
+
+def _other_lives(driver: str, here: str, alive: Alive) -> Body[bool]:
+    if driver == here:
+        return False
+    rows = yield f"SELECT {_CONSOLE} FROM console c WHERE c.console_id = ?", (driver,)  # noqa: S608 - column names are ours
+    return bool(rows) and alive(_identity(rows[0]))
+
+
+def _write(head: _Head, draft: Draft, views: Views) -> Body[tuple[Event, RunView]]:
+    """Chain the entry to the head, and project the run's new state into its row."""
+    view = yield from _view(head, views)
+    data = canonical(draft.data)
+    columns = (
+        *(head.run_id, head.seq + 1, draft.uid, stamp(draft.ts), draft.kind, draft.actor, draft.console, None),
+        *(draft.fence, draft.step, draft.phase, draft.attempt, draft.reply_to, data),
+    )
+    digest = chain_hash(head.hash, columns)
+    yield (
+        f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash) VALUES ({', '.join('?' * 16)})",  # noqa: S608 - column names are ours
+        (*columns, head.hash, digest),
+    )
+    event = _event((*columns, digest))
+    view = apply(view, event)
+    yield (
+        "UPDATE run SET head_seq = ?, head_hash = ?, state = ?, direction = ? WHERE run_id = ?",
+        (event.seq, digest, view.state, view.direction, head.run_id),
+    )
+    if view.closed and not head.closed:
+        yield from _free(head.run_id, event)
+    return event, view
+
+
+def _free(run_id: str, closing: Event) -> Body[None]:
+    """Locks are freed here and nowhere else: in the transaction that closes the run."""
+    yield (
+        "UPDATE run SET closed_at = ?, driver = NULL, driver_user = NULL WHERE run_id = ?",
+        (stamp(closing.ts), run_id),
+    )
+    yield "UPDATE res_lock SET run_id = NULL, since = NULL WHERE run_id = ?", (run_id,)
+
+
+def _view(head: _Head, views: Views) -> Body[RunView]:
+    """Fold up to the head, from what this console has already folded."""
+    view = views.get(head.run_id)
+    if view is None:
+        view = fold(steps_of(json.loads(head.definition)), ())
+    if view.seq < head.seq:
+        for event in (yield from events(head.run_id, view.seq)):
+            view = apply(view, event)
+    return view
+
+
+_KNOW = "INSERT INTO res_lock (resource, fence) VALUES (?, 0) ON CONFLICT (resource) DO NOTHING"
+_TAKE = (
+    "UPDATE res_lock SET run_id = ?, fence = fence + 1, since = ? WHERE resource = ? AND run_id IS NULL RETURNING fence"
+)
+
+
+def _take_locks(run_id: str, resources: Sequence[str], ts: datetime) -> Body[dict[str, int]]:
+    """Take every lock, in sorted order; raise LockHeld at the first that is held (the engine rolls back)."""
+    fences: dict[str, int] = {}
+    for resource in resources:
+        yield _KNOW, (resource,)
+        taken = yield _TAKE, (run_id, stamp(ts), resource)
+        if not taken:
+            held = yield "SELECT run_id FROM res_lock WHERE resource = ?", (resource,)
+            raise LockHeld(resource, held[0][0])
+        fences[resource] = taken[0][0]
+    return fences
+
+
+def _next_run_id(ts: datetime) -> Body[str]:
+    """R-20261123-07: readable at 03:00, and over the telephone."""
+    prefix = f"R-{ts:%Y%m%d}-"
+    rows = yield "SELECT run_id FROM run WHERE run_id LIKE ?", (prefix + "%",)
+    last = max((int(row[0].removeprefix(prefix)) for row in rows), default=0)
+    return f"{prefix}{last + 1:02d}"

@@ -1,0 +1,399 @@
+"""What a run is, and what comes next in it: two pure functions over its log.
+
+    view = fold(steps, events)      everything that the log says, as one frozen record
+    op = next_op(view)              the one thing that the driver may do now
+
+There is nothing to replay: any console can go on from any prefix of the log, because the log *is* the
+state. Every effect has an intent written before it and a result after it. A prefix that ends between the
+two leaves an open intent, and an open intent has one way out: look at the device (Observe). If what is
+seen is what was wanted, the run goes on; anything else is a question to a person. The machine never acts
+a second time on its own: another attempt needs a decision (`redo`), or a rollback that a person asked for.
+
+The tables below are the whole of it. STEP TABLES say how an event moves one step; RUN TABLE says in which
+run states an event counts and what it changes. A pair that is not in a table changes nothing, so that a
+log can always be folded: a log that cannot be read cannot be rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from runbooks.model import Event, Phase, StepDef
+from runbooks.ops import next_op
+from runbooks.view import (
+    OPEN,
+    SETTLED,
+    PhaseView,
+    Question,
+    Rejection,
+    RunState,
+    RunView,
+    StepState,
+    StepView,
+)
+
+__all__ = ["apply", "fold", "next_op"]
+
+# ------------------------------------------------------------------------------------------ STEP TABLES
+
+StepTable = Mapping[tuple[StepState, str], StepState]
+
+# Both phases of an act step. `do` starts with the act; `undo` starts with a look, because what was never
+# done, or was put back by hand, must not be undone.
+ACT: StepTable = {
+    ("intent", "act.result"): "acted",
+    ("intent", "act.not_sent"): "failed",  # proven: nothing left the console
+    ("intent", "act.interrupted"): "observe",  # exception, timeout, Ctrl-C: the outcome is unknown
+    ("intent", "act.observed"): "acted",  # after a take-over: seen, as wanted
+    ("observe", "act.observed"): "acted",
+    ("intent", "act.unknown"): "unknown",  # seen, and not as wanted (or not to be seen)
+    ("observe", "act.unknown"): "unknown",
+    ("acted", "verify.ok"): "done",
+    ("acted", "verify.timeout"): "failed",
+    ("unknown", "redo"): "pending",
+    ("failed", "redo"): "pending",
+    ("unknown", "accept"): "acted",  # still to be verified
+    ("failed", "accept"): "acted",  # wait longer
+    ("unknown", "skip"): "skipped",
+    ("failed", "skip"): "skipped",
+    # A result that arrives from a driver which had lost the run: what we believed is open again.
+    ("acted", "late.act.result"): "acted",
+    ("done", "late.act.result"): "acted",
+    ("unknown", "late.act.result"): "intent",
+    ("observe", "late.act.result"): "intent",
+    ("failed", "late.act.result"): "intent",
+    ("skipped", "late.act.result"): "intent",
+    ("pending", "late.act.result"): "intent",
+}
+UNDO: StepTable = {
+    **ACT,
+    ("pending", "act.observed"): "done",  # already in the undo state: undone without acting
+    ("pending", "undo.due"): "due",
+    ("pending", "act.unknown"): "unknown",
+}
+READ: StepTable = {  # check and wait: they only read, so a crash in the middle just starts them again
+    ("pending", "step.started"): "running",
+    ("running", "check.passed"): "done",
+    ("running", "check.failed"): "failed",
+    ("running", "wait.passed"): "done",
+    ("running", "verify.timeout"): "failed",
+    ("failed", "redo"): "pending",
+    ("failed", "accept"): "done",
+    ("failed", "skip"): "skipped",
+}
+ASK: StepTable = {  # confirm and approve: a person's word, never the driver's
+    ("pending", "step.started"): "asked",
+    ("asked", "cmd.confirm"): "done",
+    ("asked", "cmd.approve"): "done",
+    ("pending", "cmd.approve"): "done",  # an approval may come before it is asked for; a confirmation not
+}
+CHOICES = ("redo", "accept", "skip", "rollback")  # what a person may decide; the first three move the step
+TABLES: Mapping[str, StepTable] = {"act": ACT, "check": READ, "wait": READ, "confirm": ASK, "approve": ASK}
+
+
+# ----------------------------------------------------------------------------------------------- folding
+
+
+def fold(definition_steps: Sequence[StepDef], events: Iterable[Event]) -> RunView:
+    """Fold a log, or any prefix of one, into a view."""
+    view = RunView(steps=tuple(StepView(step) for step in definition_steps))
+    for event in events:
+        view = apply(view, event)
+    return view
+
+
+def apply(view: RunView, event: Event) -> RunView:
+    """Return the view one event later."""
+    if view.closed:
+        return replace(_closed_run_heard(view, event), seq=event.seq)
+    if event.step is not None and not event.kind.startswith("cmd."):
+        view = _step_event(view, event)
+    counts, change = RUN_TABLE.get(event.kind, (frozenset(), _unchanged))
+    if view.state in counts:
+        view = change(view, event)
+    elif event.kind in ANSWERED:
+        view = _reject(view, event, f"it does not apply while the run is {view.state}")
+    return replace(view, seq=event.seq)
+
+
+def _closed_run_heard(view: RunView, event: Event) -> RunView:
+    """A packet cannot be recalled: an effect that lands after the close disputes the outcome, for good."""
+    return replace(view, disputed=True) if event.kind.startswith("late.") else view
+
+
+def _unchanged(view: RunView, _event: Event) -> RunView:
+    return view
+
+
+# -- a step's events
+
+
+def _step_event(view: RunView, event: Event) -> RunView:
+    step = view.step(event.step)
+    if step is None:
+        return view
+    phase: Phase = event.phase or "do"
+    before = step.phase(phase)
+    after = _intent(before, event) if event.kind == "act.intent" else _by_table(step, phase, event.kind)
+    step = _recorded(_with_phase(step, phase, after), event, phase)
+    view = _with_step(view, _late_do_reopens_undo(view, step, event))
+    return view if before.state == after.state else _moved(view, step, phase, event)
+
+
+def _intent(before: PhaseView, event: Event) -> PhaseView:
+    """An intent counts whatever we believed before: from here on only a look at the device can tell."""
+    return replace(before, state="intent", attempts=before.attempts + 1, intent=event, settle_until=None)
+
+
+def _moved(view: RunView, step: StepView, phase: Phase, event: Event) -> RunView:
+    if step.phase(phase).state in {"failed", "unknown"}:
+        return _trouble(view, step, phase, event)
+    asked = view.question
+    overtaken = asked is not None and (asked.step, asked.phase) == (step.id, phase)
+    return replace(view, question=None) if overtaken else view  # a late report answered it by a fact
+
+
+def _by_table(step: StepView, phase: Phase, kind: str) -> PhaseView:
+    before = step.phase(phase)
+    table = UNDO if phase == "undo" else TABLES[step.kind]
+    return replace(before, state=table.get((before.state, kind), before.state))
+
+
+def _late_do_reopens_undo(view: RunView, step: StepView, event: Event) -> StepView:
+    """A `do` that lands during the rollback may have landed after its undo: look again."""
+    late = event.kind == "late.act.result" and event.phase == "do"
+    if late and view.direction == "rollback" and step.undo.state not in OPEN:
+        return replace(step, undo=replace(step.undo, state="pending"))
+    return step
+
+
+def _recorded(step: StepView, event: Event, phase: Phase) -> StepView:
+    if event.kind == "wait.progress":
+        return replace(step, progress=event.data)
+    key = event.kind if phase == "do" else f"undo.{event.kind}"
+    settled = step.phase(phase).state in SETTLED
+    return replace(
+        step,
+        started=step.started or (None if event.kind.startswith("gate.") else event.ts),
+        ended=event.ts if settled else None,
+        evidence={**step.evidence, key: event.data},
+    )
+
+
+def _with_phase(step: StepView, phase: Phase, after: PhaseView) -> StepView:
+    return replace(step, do=after) if phase == "do" else replace(step, undo=after)
+
+
+def _with_step(view: RunView, step: StepView) -> RunView:
+    return replace(view, steps=tuple(step if old.id == step.id else old for old in view.steps))
+
+
+def _trouble(view: RunView, step: StepView, phase: Phase, event: Event) -> RunView:
+    """A step failed or is unknown: refuse if nothing was begun, undo if its policy says so, else ask."""
+    text = f"{step.title}: {event.data.get('reason') or event.kind}"
+    if event.kind == "check.failed" and not view.begun:
+        return replace(view, refused=text)
+    observed_harm = event.data.get("ok") is False  # unknown is not harm: it asks
+    if phase == "do" and step.spec.on_fail == "undo" and observed_harm and view.begun:
+        return replace(view, turn_back=text)
+    return replace(view, question=Question(event.seq, step.id, phase, event.kind, text))
+
+
+# -- the run's own events
+
+
+def _created(view: RunView, event: Event) -> RunView:
+    data = event.data
+    return replace(
+        view,
+        run_id=event.run_id,
+        creator=event.actor,
+        driver=event.actor,
+        started=event.ts,
+        definition_sha=data.get("definition_sha", ""),
+        ticket=data.get("ticket"),
+        undo_of=data.get("undo_of"),
+    )
+
+
+def _claimed(view: RunView, event: Event) -> RunView:
+    """A new driver trusts no permission of the old one.
+
+    After a take-over by force the old driver may still be sending: an open act is not looked at before it
+    must have ended (`settle_until`).
+    """
+    view = replace(view, driver=event.actor, gate_passed="", handover=False)
+    return _settling(view) if event.data.get("forced") else view
+
+
+def _settling(view: RunView) -> RunView:
+    def settle(phase: PhaseView, spec: StepDef) -> PhaseView:
+        if phase.state not in OPEN or phase.intent is None:
+            return phase
+        return replace(phase, settle_until=phase.intent.ts + timedelta(seconds=spec.timeout_s))
+
+    steps = (replace(s, do=settle(s.do, s.spec), undo=settle(s.undo, s.spec)) for s in view.steps)
+    return replace(view, steps=tuple(steps))
+
+
+def _gate_passed(view: RunView, event: Event) -> RunView:
+    return replace(view, gate_passed=event.step or "", waiting="")
+
+
+def _gate_closed(view: RunView, event: Event) -> RunView:
+    reason = f"gate closed: {event.data.get('reason', '')}"
+    return replace(view, waiting=reason) if view.begun else replace(view, refused=reason)
+
+
+def _intended(view: RunView, _event: Event) -> RunView:
+    return replace(view, gate_passed="", waiting="")
+
+
+def _started(view: RunView, event: Event) -> RunView:
+    step = view.step(event.step)
+    if step is None or step.kind not in {"confirm", "approve"}:
+        return view
+    return replace(view, waiting=f"{step.kind}: {step.title}")
+
+
+def _confirmed(view: RunView, event: Event) -> RunView:
+    step = view.step(event.step)
+    if step is None or step.kind != "confirm" or step.do.state != "asked":
+        return _reject(view, event, f"nothing asks for a confirmation of {event.step!r} now")
+    return _answered(view, step, event)
+
+
+def _approved(view: RunView, event: Event) -> RunView:
+    """An approval needs a second person, and says what it approves: the definition and the step."""
+    if event.actor in {view.creator, view.driver}:
+        return _reject(view, event, f"{event.actor} started or drives this run: a second person must approve")
+    if view.abandon and event.reply_to == view.abandon.seq:
+        return _abandon_approved(view, event)
+    if event.data.get("definition_sha") != view.definition_sha:
+        return _reject(view, event, "it approves another definition than this run's")
+    step = view.step(event.step)
+    if step is None or step.kind != "approve" or step.do.state in SETTLED:
+        return _reject(view, event, f"no approval of {event.step!r} is open")
+    return _answered(view, step, event)
+
+
+def _answered(view: RunView, step: StepView, event: Event) -> RunView:
+    step = _recorded(replace(step, do=_by_table(step, "do", event.kind)), event, "do")
+    return replace(_with_step(view, step), waiting="")
+
+
+def _abandon(view: RunView, event: Event) -> RunView:
+    return replace(view, abandon=event)
+
+
+def _abandon_approved(view: RunView, event: Event) -> RunView:
+    if view.abandon and event.actor == view.abandon.actor:
+        return _reject(view, event, "the one who asks to abandon cannot approve it")
+    return replace(view, abandoned=True)
+
+
+def _paused(view: RunView, _event: Event) -> RunView:
+    return replace(view, paused=True)
+
+
+def _resumed(view: RunView, _event: Event) -> RunView:
+    return replace(view, paused=False, gate_passed="")
+
+
+def _decided(view: RunView, event: Event) -> RunView:
+    question, choice = view.question, event.data.get("choice")
+    if question is None or event.reply_to != question.seq:
+        return _reject(view, event, "it answers another question than the open one")
+    if choice not in CHOICES:
+        return _reject(view, event, f"{choice!r} is no answer: decide {', '.join(CHOICES)}")
+    view = replace(view, question=None, abandon=None)
+    if choice == "rollback":
+        return replace(view, turn_back=f"rollback decided by {event.actor}")
+    step = view.step(question.step)
+    assert step is not None, "a question always comes from a step"
+    return _with_step(view, _with_phase(step, question.phase, _by_table(step, question.phase, choice)))
+
+
+def _abort(view: RunView, event: Event) -> RunView:
+    return replace(view, turn_back=str(event.data.get("reason") or f"aborted by {event.actor}"))
+
+
+def _guard_tripped(view: RunView, event: Event) -> RunView:
+    """The step's policy: hold, undo or finish. Only what was observed may undo; that is the guard's proof."""
+    policy = event.data.get("policy")
+    if policy == "undo":
+        return replace(view, turn_back=f"guard: {event.data.get('reason', '')}")
+    return replace(view, paused=True) if policy == "hold" else view
+
+
+def _turned(view: RunView, event: Event) -> RunView:
+    """From here on the run undoes.
+
+    Being asked for by a person or a policy, it also opens again every undo that is not done: each is looked
+    at first, and only then acted on.
+    """
+    steps = tuple(
+        step if step.undo.state == "done" else replace(step, undo=replace(step.undo, state="pending"))
+        for step in view.steps
+    )
+    reason = str(event.data.get("reason") or view.turn_back)
+    cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", gate_passed="")
+    return replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None)
+
+
+def _closed(view: RunView, event: Event) -> RunView:
+    data = event.data
+    cleared = replace(view, question=None, paused=False, waiting="", turn_back="", rejections=())
+    return replace(
+        cleared,
+        outcome=data.get("outcome", "ABANDONED"),
+        reason=data.get("reason") or view.reason,
+        why=data.get("why", ""),
+        ended=event.ts,
+    )
+
+
+def _handover(view: RunView, _event: Event) -> RunView:
+    return replace(view, handover=True)
+
+
+def _reject(view: RunView, event: Event, why: str) -> RunView:
+    return replace(view, rejections=(*view.rejections, Rejection(event.seq, why)))
+
+
+def _rejected(view: RunView, event: Event) -> RunView:
+    left = tuple(rejection for rejection in view.rejections if rejection.seq != event.reply_to)
+    return replace(view, rejections=left)
+
+
+# -------------------------------------------------------------------------------------------- RUN TABLE
+# event -> (the run states in which it counts, what it changes). The step tables have been applied before.
+
+FORWARD: frozenset[RunState] = frozenset({"RUNNING", "WAITING"})
+ABORTABLE: frozenset[RunState] = frozenset({"RUNNING", "WAITING", "PAUSED", "NEEDS_DECISION"})
+ANY_OPEN: frozenset[RunState] = ABORTABLE | {"ROLLING_BACK"}
+
+Change = Callable[[RunView, Event], RunView]
+RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
+    "run.created": (frozenset({"NEW"}), _created),
+    "step.started": (FORWARD, _started),
+    "gate.passed": (FORWARD, _gate_passed),
+    "gate.closed": (FORWARD, _gate_closed),
+    "act.intent": (ANY_OPEN, _intended),
+    "cmd.confirm": (FORWARD | {"PAUSED"}, _confirmed),
+    "cmd.approve": (ANY_OPEN, _approved),
+    "cmd.pause": (FORWARD, _paused),
+    "cmd.resume": (frozenset({"PAUSED"}), _resumed),
+    "cmd.decide": (frozenset({"NEEDS_DECISION"}), _decided),
+    "cmd.abort": (ABORTABLE, _abort),
+    "cmd.abandon": (frozenset({"NEEDS_DECISION"}), _abandon),
+    "cmd.handover": (ANY_OPEN, _handover),
+    "cmd.rejected": (ANY_OPEN, _rejected),
+    "guard.tripped": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_tripped),
+    "rollback.begin": (ANY_OPEN, _turned),
+    "run.closed": (ANY_OPEN, _closed),
+    "driver.claimed": (ANY_OPEN, _claimed),
+}
+ANSWERED = frozenset(kind for kind in RUN_TABLE if kind.startswith("cmd.")) - {"cmd.rejected"}

@@ -1,0 +1,202 @@
+"""What a driver may do next: the operations, and next_op, which picks exactly one of them from a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from runbooks.model import Phase
+from runbooks.view import OPEN, SETTLED, Outcome, Question, Rejection, RunView, StepView
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    step: str
+    phase: Phase
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    step: str
+    phase: Phase
+    attempt: int
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    step: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBack:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    outcome: Outcome
+    reason: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitDecision:
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No operation now: the run is closed, not created, paused or to be handed over."""
+
+    why: str
+
+
+Op = (
+    Check
+    | Wait
+    | Act
+    | Observe
+    | Verify
+    | Confirm
+    | Approve
+    | Gate
+    | TurnBack
+    | Reject
+    | Close
+    | AwaitDecision
+    | Nothing
+)
+
+
+def next_op(view: RunView) -> Op:
+    """Return the one operation that may happen now.
+
+    The order is the safety argument: an open intent is looked at before anybody may turn, ask or go on,
+    because nothing can be decided about a device whose state is not known.
+    """
+    if view.state == "NEW" or view.closed:
+        return Nothing("closed" if view.closed else "not created")
+    onward = _next_do if view.direction == "forward" else _next_undo
+    return _formality(view) or _open_intent(view) or _turn_or_ask(view) or onward(view)
+
+
+def observed_as(op: Observe, view: RunView, seen: str) -> str:
+    """Name the event that tells what was seen: as wanted, something to undo, or a question."""
+    step = view.step(op.step)
+    if seen == op.phase:
+        return "act.observed"
+    first_look = step is not None and op.phase == "undo" and step.undo.state == "pending"
+    return "undo.due" if first_look and seen in {"do", "mixed"} else "act.unknown"
+
+
+def _formality(view: RunView) -> Op | None:
+    """Answer a command that does not count; end a run that two people have given up."""
+    if view.rejections:
+        return Reject(view.rejections[0])
+    return Close("ABANDONED", view.reason, "abandoned by two people") if view.abandoned else None
+
+
+def _open_intent(view: RunView) -> Observe | None:
+    for step in view.steps:
+        phase = step.phase(view.phase)
+        if phase.state in OPEN:
+            return Observe(step.id, view.phase, phase.attempts, phase.settle_until)
+    return None
+
+
+def _turn_or_ask(view: RunView) -> Op | None:
+    if view.turn_back:
+        return TurnBack(view.turn_back)
+    if view.question:
+        return AwaitDecision(view.question)
+    return Nothing("handed over") if view.handover else None
+
+
+def _next_do(view: RunView) -> Op:
+    if view.refused and not view.begun:
+        return Close("ROLLED_BACK", "refused", view.refused)
+    step = next((step for step in view.steps if step.do.state not in SETTLED), None)
+    if step is None:
+        return Close("COMPLETED")
+    if view.paused and not _half_moved(view, step):
+        return Nothing("paused")
+    return _forward(view, step)
+
+
+_PLAIN: dict[str, Callable[[str], Op]] = {"check": Check, "wait": Wait, "confirm": Confirm, "approve": Approve}
+
+
+def _forward(view: RunView, step: StepView) -> Op:
+    if step.kind in _PLAIN:
+        return _PLAIN[step.kind](step.id)
+    if step.do.state == "acted":
+        return Verify(step.id, "do")
+    if _leads(view, step) and view.gate_passed != step.id:
+        return Gate(step.id)
+    return Act(step.id, "do", step.do.attempts + 1)
+
+
+def _next_undo(view: RunView) -> Op:
+    """Undo in reverse exactly what has an intent: what never had one was never done."""
+    undoable = (step for step in reversed(view.steps) if step.do.attempts)
+    step = next((step for step in undoable if step.undo.state not in SETTLED), None)
+    if step is None:
+        left = ", ".join(step.id for step in view.steps if step.undo.state == "skipped")
+        return Close("ROLLED_BACK", view.reason, f"left in place by decision: {left}" if left else "")
+    if step.undo.state == "acted":
+        return Verify(step.id, "undo")
+    if step.undo.state == "due":
+        return Act(step.id, "undo", step.undo.attempts + 1)
+    return Observe(step.id, "undo", step.undo.attempts, step.undo.settle_until or step.do.settle_until)
+
+
+def _group(view: RunView, step: StepView) -> tuple[StepView, ...]:
+    """The atomic group of a step: at least itself."""
+    if step.spec.group is None:
+        return (step,)
+    return tuple(other for other in view.steps if other.spec.group == step.spec.group)
+
+
+def _leads(view: RunView, step: StepView) -> bool:
+    """Only the first act of a group asks the gate: one half alone is worse than both or none."""
+    return _group(view, step)[0].id == step.id
+
+
+def _half_moved(view: RunView, step: StepView) -> bool:
+    """A pause does not stop between the first intent of a group and its last verification."""
+    others = (member for member in _group(view, step) if member.id != step.id)
+    return step.do.state == "acted" or any(member.do.attempts for member in others)

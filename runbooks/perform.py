@@ -1,0 +1,38 @@
+"""Effects by verb name: the engine's hands, on a live scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runbooks.effects import Finding, Seen
+from runbooks.model import Phase, StepDef
+from runbooks.scene import Report, Scene
+from runbooks.verbs import VERBS
+
+
+class Performer:
+    """Looks a step's verb up and lets it work on the scene."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    async def check(self, step: StepDef) -> Finding:
+        finding: Finding = await VERBS["check"][step.verb].check(self._scene, step)
+        return finding
+
+    async def wait(self, step: StepDef, report: Report) -> Finding:
+        finding: Finding = await VERBS["wait"][step.verb].wait(self._scene, step, report)
+        return finding
+
+    async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
+        evidence: Mapping[str, Any] = await VERBS["act"][step.verb].act(self._scene, step, phase, send_allowed)
+        return {**evidence, "idempotency_key": token}
+
+    async def observe(self, step: StepDef, phase: Phase) -> Seen:  # noqa: ARG002 -- what is there does not depend on it
+        seen: Seen = await VERBS["act"][step.verb].observe(self._scene, step)
+        return seen
+
+    async def verify(self, step: StepDef, phase: Phase) -> Finding:
+        finding: Finding = await VERBS["act"][step.verb].verify(self._scene, step, phase)
+        return finding

@@ -1,0 +1,241 @@
+"""Compile a runbook, its parameters and what is known now into a plan: what you approve is what will run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from network.health import SiteHealth
+from runbooks.book import Book, BookStep, bound
+from runbooks.journal.records import canonical, sha256
+from runbooks.scene import CannotPlan, Compiled, Moment
+from runbooks.standby import takeovers
+from runbooks.verbs import VERBS
+
+Send = Mapping[str, Any]
+
+#: Which of a step's facts are part of the plan's hash. Loads, ages and titles are not.
+_HASHED = ("id", "kind", "verb", "commands", "expect", "undo", "risk")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """A step made exact. `lines` and `undo_lines` are the commands as a person reads them, one a line."""
+
+    id: str
+    title: str
+    kind: str
+    verb: str
+    risk: str
+    approvals: int
+    definition: Mapping[str, Any]
+    expect: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(shown(self.definition["commands"]))
+
+    @property
+    def undo(self) -> tuple[str, ...]:
+        return tuple(shown(self.definition["undo"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`before` and `after`: by cloud, the paths that carry it out and back. `touches`: every thing it works on."""
+
+    book: str
+    version: int
+    title: str
+    parameters: Mapping[str, str]
+    target: str
+    steps: tuple[PlanStep, ...]
+    hash: str
+    before: Mapping[str, Mapping[str, Any]]
+    after: Mapping[str, Mapping[str, Any]]
+    touches: tuple[str, ...]
+    locks: tuple[str, ...]
+
+    def definition(self) -> dict[str, Any]:
+        """What the journal freezes: enough to drive, undo and explain the run without the runbook."""
+        return {
+            "book": self.book,
+            "version": self.version,
+            "title": self.title,
+            "parameters": dict(self.parameters),
+            "target": self.target,
+            "plan_hash": self.hash,
+            "touches": list(self.touches),
+            "locks": list(self.locks),
+            "before": dict(self.before),
+            "after": dict(self.after),
+            "steps": [dict(step.definition) for step in self.steps],
+        }
+
+
+def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text: str) -> Plan:
+    """Make every step exact. Raises BookError (parameters), CannotPlan (with every reason), and reading errors."""
+    parameters = bound(book, given, moment.site)
+    port = parameters[book.target]
+    if not takeovers(moment.site, port):
+        raise CannotPlan(f"no cloud on {port} has a private path elsewhere: nothing could take over")
+    made = [
+        (step, args, VERBS[step.kind][step.verb].compile(moment, args))
+        for step, args in _turns(book, parameters, moment)
+    ]
+    steps = tuple(_plan_step(step, args, compiled, moment) for step, args, compiled in made)
+    health = moment.health
+    return Plan(
+        book=book.runbook,
+        version=book.version,
+        title=book.title,
+        parameters=parameters,
+        target=port,
+        steps=steps,
+        hash=_hash(book, parameters, steps, site_text, [c.relied_on for _, _, c in made], health),
+        before={c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds},
+        after=_after(moment, health, port),
+        touches=(port, moment.site.port(port).router),
+        locks=_locks(moment, port),
+    )
+
+
+def _turns(book: Book, parameters: Mapping[str, str], moment: Moment) -> Iterator[tuple[BookStep, dict[str, str]]]:
+    """Every step with its words filled in; a `for_each: cloud` step once for each cloud on the target."""
+    clouds = [move.cloud for move in takeovers(moment.site, parameters[book.target])]
+    for step in book.steps:
+        for words in [{"cloud": cloud} for cloud in clouds] if step.for_each else [{}]:
+            values = {**parameters, **words}
+            args = {key: _filled(value, values) for key, value in step.args.items()}
+            yield (
+                step.model_copy(update={"id": _filled(step.id, values), "title": _filled(step.title, values)}),
+                args,
+            )
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
+
+
+def _plan_step(step: BookStep, args: Mapping[str, str], compiled: Compiled, moment: Moment) -> PlanStep:
+    definition = {
+        "id": step.id,
+        "title": step.title,
+        "kind": step.kind,
+        "verb": step.verb,
+        "risk": step.risk,
+        "with": {**args, **compiled.args},
+        "commands": list(compiled.commands),
+        "undo": list(compiled.undo),
+        "expect": list(compiled.expect),
+        "timeout_s": compiled.timeout_s or step.timeout_s or 30.0,
+    }
+    approvals = getattr(moment.site.policy.approvals, step.risk.replace("-", "_"))
+    expect = tuple(f"{line['what']}: {line['want']}" for line in compiled.expect)
+    return PlanStep(step.id, step.title, step.kind, step.verb, step.risk, approvals, definition, expect)
+
+
+def _hash(
+    book: Book,
+    parameters: Mapping[str, str],
+    steps: tuple[PlanStep, ...],
+    site_text: str,
+    relied_on: list[Mapping[str, Any]],
+    health: SiteHealth,
+) -> str:
+    """sha256 over what the plan is and what it relies on. Not in it: time, ages, rtt, loss, load, change, driver."""
+    return sha256(
+        canonical(
+            {
+                "book": book.text,
+                "parameters": dict(parameters),
+                "steps": [{key: step.definition[key] for key in _HASHED} for step in steps],
+                "site": sha256(canonical(site_text)),
+                "relied_on": [dict(facts) for facts in relied_on],
+                "paths": {path.name: [path.role, path.verdict.value] for path in health.paths},
+            }
+        )
+    )
+
+
+def _carried(out: tuple[str, ...], back: tuple[str, ...]) -> dict[str, list[str]]:
+    return {"carried_by": list(out), "return_by": list(back)}
+
+
+def _after(moment: Moment, health: SiteHealth, port: str) -> dict[str, dict[str, list[str]]]:
+    moved = {move.cloud: (move.survivor.name,) for move in takeovers(moment.site, port)}
+    return {
+        cloud.name: _carried(moved.get(cloud.name, cloud.carried_by), moved.get(cloud.name, cloud.way_back.paths))
+        for cloud in health.clouds
+    }
+
+
+def _locks(moment: Moment, port: str) -> tuple[str, ...]:
+    """The target, what takes over for it, and the site: nobody else moves any of them meanwhile."""
+    pairs = {moment.site.vxc(str(move.survivor.vxc)).port for move in takeovers(moment.site, port)}
+    return tuple(sorted({f"port:{port}", *(f"port:{pair}" for pair in pairs), f"site:{moment.site.name}"}))
+
+
+def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:
+    """Commands as a person types them, each with its router."""
+    for send in sends:
+        if "configure" in send:
+            yield f"{send['router']}> configure terminal"
+            yield from (f"{send['router']}(config)> {line}" for line in send["configure"])
+        else:
+            yield f"{send['router']}> {send['exec']}"
+
+
+def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
+    """The run that puts back what a COMPLETED run changed: its acts inverted, in strict reverse."""
+    acts = [step for step in reversed(original["steps"]) if step["kind"] == "act"]
+    baseline = {name: way["carried_by"] for name, way in original["before"].items()}
+    steps: list[dict[str, Any]] = [
+        {
+            "id": "field-clear",
+            "title": f"field clear? {original['target']} will carry again",
+            "kind": "confirm",
+            "risk": "restore",
+            "commands": [],
+            "undo": [],
+            "expect": [],
+        }
+    ]
+    steps += [
+        {
+            **step,
+            "id": f"restore-{step['id']}",
+            "title": f"put back: {step['title']}",
+            "risk": "restore",
+            "with": {**step["with"], "inverse": True},
+            "commands": step["undo"],
+            "undo": step["commands"],
+            "expect": [{"what": "configuration", "want": "byte for byte as before"}],
+        }
+        for step in acts
+    ]
+    steps.append(
+        {
+            "id": "restored",
+            "title": "both directions are back as before",
+            "kind": "check",
+            "verb": "restored",
+            "risk": "reading",
+            "with": {"carried_by": baseline},
+            "commands": [],
+            "undo": [],
+            "expect": [{"what": f"{name} out and back", "want": ", ".join(paths)} for name, paths in baseline.items()],
+            "timeout_s": 60.0,
+        }
+    )
+    return {
+        **original,
+        "title": f"undo of {undo_of}: {original['title']}",
+        "undo_of": undo_of,
+        "before": original["after"],
+        "after": original["before"],
+        "steps": steps,
+    }

@@ -1,0 +1,109 @@
+"""What a verb sees: the moment a plan is compiled in, and the scene a run acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from network.health import SiteHealth, judge
+from network.inventory import Site
+from network.layers import View
+from network.snapshot import Snapshot
+from runbooks.effects import Finding, Seen
+from runbooks.model import Phase, StepDef
+
+
+class CannotPlan(Exception):
+    """The plan would be wrong or harmful: the message says why, each reason on a line. Nothing was touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known when a plan is compiled: the site, the snapshot judged now, each router's running config."""
+
+    site: Site
+    snapshot: Snapshot
+    now: datetime
+    running: Mapping[str, str]
+
+    @property
+    def health(self) -> SiteHealth:
+        return judge(self.site, self.snapshot, self.now)
+
+    @property
+    def view(self) -> View:
+        return View(self.site, self.snapshot, self.now)
+
+
+class RouterPort(Protocol):
+    """A router under the run's own login."""
+
+    async def running_config(self) -> str: ...
+    async def configure(self, lines: tuple[str, ...]) -> None: ...
+    async def execute(self, command: str) -> None: ...
+
+
+class Scene(Protocol):
+    """The live site that a run works on."""
+
+    site: Site
+
+    def now(self) -> datetime: ...
+    @property
+    def snapshot(self) -> Snapshot: ...
+    async def newer(self, revision: int, timeout_s: float) -> Snapshot: ...
+    def router(self, name: str) -> RouterPort: ...
+
+
+def moment_of(scene: Scene, running: Mapping[str, str] | None = None) -> Moment:
+    """The scene as it is known now."""
+    return Moment(scene.site, scene.snapshot, scene.now(), running or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a verb makes of a step: exact commands and undo, what is expected, and what the undo relies on.
+
+    A command is {"router": name, "configure": [lines]} or {"router": name, "exec": line}. `relied_on` is part of the
+    plan's hash; `args` are further arguments that the run needs and the hash does not (loads, baselines).
+    """
+
+    commands: tuple[dict[str, Any], ...] = ()
+    undo: tuple[dict[str, Any], ...] = ()
+    expect: tuple[dict[str, str], ...] = ()
+    relied_on: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float | None = None
+
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+class Verb(Protocol):
+    """What every verb can do: make a step exact."""
+
+    def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled: ...
+
+
+class CheckVerb(Verb, Protocol):
+    """Reads, and says whether it is so."""
+
+    async def check(self, scene: Scene, step: StepDef) -> Finding: ...
+
+
+class WaitVerb(Verb, Protocol):
+    """Waits until it is so, or until the step's time is over."""
+
+    async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding: ...
+
+
+class ActVerb(Verb, Protocol):
+    """Changes the network, looks at what it changed, and proves it."""
+
+    async def act(
+        self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]
+    ) -> Mapping[str, Any]: ...
+    async def observe(self, scene: Scene, step: StepDef) -> Seen: ...
+    async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding: ...

@@ -1,0 +1,124 @@
+"""Which path takes over when a port is emptied, and what is known of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from network.carriage import holds
+from network.domains import dark_after_loss_of
+from network.health import PathHealth, SiteHealth, usable
+from network.inventory import Path, Site
+from network.observation import Advertised, HubPreference, Kind, Load, RoutePath, Routes, SessionHere
+from network.verdict import Verdict
+from runbooks.scene import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """One cloud's move: from the path on the port to its private standby elsewhere."""
+
+    cloud: str
+    leaving: Path
+    survivor: Path
+
+
+def takeovers(site: Site, port: str) -> tuple[Takeover, ...]:
+    """Each cloud on the port with its survivor: the other private path of that cloud, on another port and router."""
+    found = []
+    for leaving in site.paths_on_port(port):
+        others = [p for p in site.paths_of(leaving.cloud) if p.vxc and site.vxc(p.vxc).port != port]
+        found += [Takeover(leaving.cloud, leaving, other) for other in others[:1]]
+    return tuple(found)
+
+
+def objections(moment: Moment, move: Takeover) -> list[str]:
+    """Every reason why the survivor may not be relied on. What is not known is a reason too."""
+    health = moment.health
+    survivor = health.path(move.survivor.name)
+    return [
+        *_not_up(survivor),
+        *_too_young(moment, move.survivor, moment.now),
+        *_not_covering(moment, move.survivor),
+        *_too_full(moment, move),
+        *_preference(moment, move),
+        *_left_alone(moment, health, move),
+    ]
+
+
+def _not_up(survivor: PathHealth) -> Iterable[str]:
+    if survivor.verdict is not Verdict.UP:
+        yield f"{survivor.name} is {survivor.verdict.value}: {survivor.why}"
+
+
+def _too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
+    here = moment.snapshot.fresh(Kind.SESSION_HERE, path.session, SessionHere, now)
+    if here is None or here.since is None:
+        yield f"how long {path.session} has been established is unknown"
+        return
+    age, least = (now - here.since).total_seconds(), moment.site.policy.established_min_s
+    if here.established and age < least:
+        yield f"{path.session} is established for {age:.0f} s; policy.established_min_s asks {least:g}"
+
+
+def _not_covering(moment: Moment, path: Path) -> Iterable[str]:
+    """The router that must use the standby really holds each prefix over it."""
+    missing = [
+        str(p.prefix) for p in moment.site.cloud(path.cloud).prefixes if over(moment, path, str(p.prefix)) is None
+    ]
+    if missing or not holds(moment.view, path):
+        yield f"{moment.site.session(path.session).router} holds no route over {path.name} for {', '.join(missing)}"
+
+
+def _too_full(moment: Moment, move: Takeover) -> Iterable[str]:
+    loads = [moment.snapshot.fact(Kind.LOAD, str(p.vxc), Load) for p in (move.leaving, move.survivor)]
+    if None in loads:
+        yield f"the load history of {move.leaving.vxc} or {move.survivor.vxc} is unknown"
+        return
+    together = sum(load.p95_mbps for load in loads if load)
+    rate, limit = moment.site.rate_mbps(move.survivor), moment.site.policy.survivor_p95_pct
+    if together > rate * limit / 100:
+        yield f"{move.survivor.name} would carry {together:.0f} of {rate} Mbps (p95): more than {limit:g} %"
+
+
+def _preference(moment: Moment, move: Takeover) -> Iterable[str]:
+    """A hub that does not prefer ExpressRoute, or may not, would not come back the way this plan says."""
+    side = moment.site.cloud(move.cloud).azure
+    if side is None:
+        return
+    known = moment.snapshot.fact(Kind.HUB_PREFERENCE, move.cloud, HubPreference)
+    if known is None:
+        yield f"the routing preference of {side.hub} is unknown"
+    elif known.preference != "ExpressRoute":
+        yield f"{side.hub} prefers {known.preference}: a longer path over ExpressRoute would not move the way back"
+
+
+def _left_alone(moment: Moment, health: SiteHealth, move: Takeover) -> Iterable[str]:
+    """What would be left when the drained port is really taken away."""
+    port = moment.site.vxc(str(move.leaving.vxc)).port
+    gone = {path.name for path in moment.site.paths_on_port(port)}
+    left = [
+        p.path for p in health.paths if p.path.cloud == move.cloud and p.name not in gone and usable(moment.view, p)
+    ]
+    if not left:
+        yield f"{move.cloud} would be left without any usable path"
+    elif shared := dark_after_loss_of(moment.site, left):
+        names = ", ".join(shared)
+        yield f"{move.cloud} would be left with one failure domain ({names}): that needs a recorded decision"
+
+
+def over(moment: Moment, path: Path, prefix: str) -> RoutePath | None:
+    """The route to a prefix that the path's router holds over the path, chosen or not."""
+    session = moment.site.session(path.session)
+    routes = moment.snapshot.fresh(Kind.ROUTES, f"{session.router} {prefix}", Routes, moment.now)
+    held = routes.paths if routes else ()
+    return next((route for route in held if route.valid and route.peer == str(session.peer)), None)
+
+
+def observed_length(moment: Moment, path: Path) -> int | None:
+    """How long the AS path of our sanctioned prefixes is on this session, as its receiver sees it; None if unknown."""
+    sent = moment.snapshot.fact(Kind.ADVERTISED, path.session, Advertised)
+    ours = {str(p.prefix) for p in moment.site.on_prem.prefixes if path.cloud in p.towards}
+    lengths = [len(route.as_path) for route in sent.routes if route.prefix in ours] if sent else []
+    return max(lengths, default=None)

@@ -1,0 +1,94 @@
+"""A run and its ServiceNow change: the gate before each act, and a work note for each step's result."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from network.policy import Policy
+from runbooks.effects import GateVerdict
+from runbooks.model import Event, StepDef
+from runbooks.policy import ChangeFacts, objections
+from runbooks.view import RunView
+
+
+class Tickets(Protocol):
+    """The ticket system, as a run needs it."""
+
+    async def change(self, number: str) -> ChangeFacts: ...
+    async def note(self, number: str, text: str, marker: str) -> object: ...
+
+
+class ChangeGate:
+    """Asks the change again before every act; `last` is what it said. A restoring run is never gated."""
+
+    def __init__(
+        self,
+        tickets: Callable[[], Awaitable[Tickets]],
+        number: str,
+        target: str,
+        touches: Sequence[str],
+        policy: Policy,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._tickets, self._number, self._target = tickets, number, target
+        self._touches, self._policy, self._now = touches, policy, now
+        self.last: ChangeFacts | None = None
+
+    async def objections(self) -> list[str]:
+        """Every reason against, now. Raises what the ticket system's connector raises."""
+        self.last = await (await self._tickets()).change(self._number)
+        return objections(self.last, self._target, self._touches, self._policy, self._now())
+
+    async def permit(self, view: RunView, step: StepDef) -> GateVerdict:  # noqa: ARG002 -- one change for all steps
+        if view.undo_of is not None:
+            return GateVerdict(open=True, reason="an undo is never gated")
+        found = await self.objections()
+        return GateVerdict(open=not found, reason="; ".join(found), evidence={"change": self._number})
+
+
+#: Results that a person on the ticket wants to read; the rest is in the journal.
+_TOLD = {
+    "check.passed": "verified",
+    "check.failed": "FAILED",
+    "wait.passed": "done",
+    "verify.ok": "done and verified",
+    "verify.timeout": "NOT PROVEN",
+    "act.unknown": "OUTCOME UNKNOWN",
+    "act.not_sent": "not sent",
+    "gate.closed": "gate closed",
+    "rollback.begin": "rolling back",
+    "run.closed": "run closed",
+}
+
+
+class WorkNotes:
+    """One note for each result. The marker makes a repeated telling find the first one."""
+
+    def __init__(self, tickets: Callable[[], Awaitable[Tickets]], number: str | None) -> None:
+        self._tickets, self._number = tickets, number
+
+    async def tell(self, event: Event, view: RunView) -> None:
+        if self._number is None or event.kind not in _TOLD:
+            return
+        text = note_text(event, view)
+        await (await self._tickets()).note(self._number, text, f"[{event.run_id} #{event.seq}]")
+
+
+def note_text(event: Event, view: RunView) -> str:
+    """What the note says: which step, how it ended, expected beside actual, and at the close the journal's anchor."""
+    step = view.step(event.step)
+    subject = step.title if step else event.run_id
+    lines = [f"Interlock {event.mode}: {subject}: {_TOLD[event.kind]}"]
+    if reason := event.data.get("reason"):
+        lines.append(str(reason))
+    lines += [_line(line) for line in (event.data.get("evidence") or {}).get("expected", ())]
+    if event.kind == "run.closed":
+        lines += [f"outcome {event.data.get('outcome')}", f"journal head {event.hash}"]
+    return "\n".join(lines)
+
+
+def _line(proof: dict[str, Any]) -> str:
+    mark = "=" if proof.get("ok") else "X"
+    return f"{mark} {proof['what']}: {proof['now']} (expected {proof['want']})"

@@ -1,0 +1,170 @@
+"""What is known of a run at one moment, as frozen records. runbooks/machine.py makes them from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from runbooks.model import Event, Phase, StepDef
+
+RunState = Literal[
+    "NEW",
+    "RUNNING",
+    "WAITING",
+    "PAUSED",
+    "NEEDS_DECISION",
+    "ROLLING_BACK",
+    "COMPLETED",
+    "ROLLED_BACK",
+    "ABANDONED",
+]
+Outcome = Literal["COMPLETED", "ROLLED_BACK", "ABANDONED"]
+Direction = Literal["forward", "rollback"]
+StepState = Literal[
+    "pending",
+    "running",  # a check or wait has been started
+    "asked",  # a confirm or approve stands before a person
+    "intent",  # about to act, or acting, or died while acting
+    "observe",  # the act ended without a clear answer: look
+    "due",  # undo only: looked, and there is something to undo
+    "acted",  # the effect is there, its verification is not
+    "unknown",  # looked, and what is there is not what was wanted
+    "failed",
+    "done",
+    "skipped",
+]
+
+OPEN: frozenset[StepState] = frozenset({"intent", "observe"})
+SETTLED: frozenset[StepState] = frozenset({"done", "skipped"})
+CLOSED: frozenset[RunState] = frozenset({"COMPLETED", "ROLLED_BACK", "ABANDONED"})
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseView:
+    """How far one phase of a step is. `intent` is the last act.intent; `settle_until` see _claimed."""
+
+    state: StepState = "pending"
+    attempts: int = 0
+    intent: Event | None = None
+    settle_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    spec: StepDef
+    do: PhaseView = field(default_factory=PhaseView)
+    undo: PhaseView = field(default_factory=PhaseView)
+    started: datetime | None = None
+    ended: datetime | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # last data of each kind; "undo." before undo's
+    progress: Mapping[str, Any] = field(default_factory=dict)  # a wait's latest sample
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def kind(self) -> str:
+        return self.spec.kind
+
+    @property
+    def title(self) -> str:
+        return self.spec.title or self.spec.id
+
+    @property
+    def attempts(self) -> int:
+        return self.do.attempts
+
+    @property
+    def state(self) -> str:
+        """One word for a list: the phase that was last worked on, undo's words told apart."""
+        if self.undo.state == "pending":
+            return self.do.state
+        return "undone" if self.undo.state == "done" else f"undo {self.undo.state}"
+
+    def phase(self, phase: Phase) -> PhaseView:
+        return self.do if phase == "do" else self.undo
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person must decide. A decision names `seq` (reply_to), else it answers the wrong question."""
+
+    seq: int
+    step: str
+    phase: Phase
+    kind: str  # act.unknown, act.not_sent, verify.timeout or check.failed
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A command in the log that does not count, and why. The driver answers it once, with cmd.rejected."""
+
+    seq: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Everything that the log says about a run: the one source of screen, --json, resume and evidence."""
+
+    run_id: str = ""
+    seq: int = 0
+    steps: tuple[StepView, ...] = ()
+    direction: Direction = "forward"
+    outcome: Outcome | None = None
+    question: Question | None = None
+    paused: bool = False
+    waiting: str = ""  # what the run waits for: a person, or the gate
+    refused: str = ""  # why nothing was begun
+    turn_back: str = ""  # rollback has been asked for, and why; the driver has not turned yet
+    gate_passed: str = ""  # the step that the gate has let through
+    abandon: Event | None = None  # cmd.abandon, waiting for a second person
+    abandoned: bool = False
+    handover: bool = False
+    reason: str = ""  # why the run turned back or was closed: "refused", or the words of who asked
+    why: str = ""
+    disputed: bool = False  # something landed after the close
+    rejections: tuple[Rejection, ...] = ()
+    creator: str = ""
+    driver: str = ""  # the user who drives, or drove last
+    definition_sha: str = ""
+    ticket: str | None = None
+    undo_of: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def state(self) -> RunState:
+        """Derived from what happened, strongest first, so that no order of events can hide one."""
+        if not self.seq:
+            return "NEW"
+        if self.outcome:
+            return self.outcome
+        if self.question:
+            return "NEEDS_DECISION"
+        if self.paused:
+            return "PAUSED"
+        if self.direction == "rollback":
+            return "ROLLING_BACK"
+        return "WAITING" if self.waiting else "RUNNING"
+
+    @property
+    def closed(self) -> bool:
+        return self.outcome is not None
+
+    @property
+    def phase(self) -> Phase:
+        """The phase in which the run now works."""
+        return "do" if self.direction == "forward" else "undo"
+
+    @property
+    def begun(self) -> bool:
+        """True from the first intent on: from there, stopping means to undo."""
+        return any(step.do.attempts for step in self.steps)
+
+    def step(self, step_id: str | None) -> StepView | None:
+        return next((step for step in self.steps if step.id == step_id), None)

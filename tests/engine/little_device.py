@@ -1,0 +1,183 @@
+"""A device in memory with an effect ledger, the outside truth, and consoles that can die at a named moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from runbooks.effects import Finding, GateVerdict, Ports, Seen
+from runbooks.engine import Engine
+from runbooks.journal import Event, Identity, Journal, NewRun
+from runbooks.model import Phase, StepDef
+from runbooks.view import RunView
+
+T = TypeVar("T")
+
+
+def new_id() -> str:
+    return uuid4().hex
+
+
+class Died(BaseException):
+    """kill -9, as far as one process can play it: no handler runs after it that writes anything."""
+
+
+def act(name: str, *, group: str | None = None, before: int = 100, after: int = 120, **more: Any) -> dict[str, Any]:
+    """A step that moves two values of the device, one after the other."""
+    step: dict[str, Any] = {"id": name, "kind": "act", "verb": "prefer", "commands": [f"set {name} {after}"]}
+    step |= {"undo": [f"set {name} {before}"], "with": {"do": after, "undo": before}, "timeout_s": 5}
+    return step | ({"group": group} if group else {}) | more
+
+
+BOOK = {
+    "steps": [
+        {"id": "safe", "kind": "check"},
+        act("egress", group="drain"),
+        act("return", group="drain"),
+        {"id": "empty", "kind": "wait", "timeout_s": 5},
+        {"id": "clear", "kind": "confirm"},
+        act("shut"),
+    ]
+}
+ACTS = ("egress", "return", "shut")
+HALVES = ("v4", "v6")
+
+
+@dataclass
+class Device:
+    """What is there, and what was ever sent to it."""
+
+    values: dict[str, int] = field(default_factory=lambda: {f"{a}/{h}": 100 for a in ACTS for h in HALVES})
+    ledger: list[tuple[str, Phase]] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    """Everything outside the console: the device, what people say, and the moment at which the console dies."""
+
+    device: Device = field(default_factory=Device)
+    moment: Callable[[str], None] = lambda _name: None
+    answers: dict[str, Any] = field(default_factory=dict)  # "check safe" -> Finding, "confirm clear" -> bool ...
+    told: list[str] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
+    send_allowed: Callable[[], None] = lambda: None  # what the engine handed to the act in flight
+
+    # -- Effects
+
+    async def check(self, step: StepDef) -> Finding:
+        self.moment(f"check {step.id}")
+        return await self._answer(f"check {step.id}", Finding(True, evidence={"looked": 1}))
+
+    async def wait(self, step: StepDef, report: Callable[[Mapping[str, Any]], None]) -> Finding:
+        self.moment(f"wait {step.id}")
+        report({"mbps": 3})
+        return await self._answer(f"wait {step.id}", Finding(True))
+
+    async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
+        self.moment(f"before {phase} {step.id}")
+        self.send_allowed = send_allowed
+        await self._answer(f"{phase} {step.id}", None)
+        for half in HALVES:
+            send_allowed()
+            if half == HALVES[0]:
+                self.device.ledger.append((step.id, phase))
+            self.device.values[f"{step.id}/{half}"] = step.args[phase]
+            self.moment(f"sent {half} of {phase} {step.id}")
+            await self._answer(f"after {half} of {phase} {step.id}", None)
+        return {"token": token}
+
+    async def observe(self, step: StepDef, phase: Phase) -> Seen:
+        self.moment(f"observe {phase} {step.id}")
+        await self._answer(f"observe {step.id}", None)
+        there = {self.device.values[f"{step.id}/{half}"] for half in HALVES}
+        if len(there) > 1:
+            return Seen("mixed")
+        return Seen("do" if there == {step.args["do"]} else "undo", {"values": sorted(there)})
+
+    async def verify(self, step: StepDef, phase: Phase) -> Finding:
+        self.moment(f"verify {phase} {step.id}")
+        there = {self.device.values[f"{step.id}/{half}"] for half in HALVES}
+        return await self._answer(f"verify {phase} {step.id}", Finding(there == {step.args[phase]}))
+
+    # -- Gate, Notes, Operator
+
+    async def permit(self, _view: RunView, step: StepDef) -> GateVerdict:
+        self.gates.append(step.id)
+        return await self._answer(f"gate {step.id}", GateVerdict(open=True))
+
+    async def tell(self, event: Event, _view: RunView) -> None:
+        self.told.append(event.kind)
+        await self._answer("tell", None)
+
+    async def confirm(self, _view: RunView, step: StepDef) -> bool | None:
+        answer: bool | None = True
+        return await self._answer(f"confirm {step.id}", answer)
+
+    async def _answer(self, name: str, default: T) -> T:
+        """The prepared answer: a value, an exception to raise, a list of answers, or something to await."""
+        answer: Any = self.answers.get(name, default)
+        if isinstance(answer, list):
+            answer = answer.pop(0) if answer else default
+        if callable(answer):
+            answer = await answer()
+        if isinstance(answer, BaseException):
+            raise answer
+        told: T = answer
+        return told
+
+
+class MortalJournal(Journal):
+    """A journal whose console can die directly before or after an entry is written."""
+
+    moment: Callable[[str], None] = staticmethod(lambda _name: None)
+
+    async def append(self, run_id: str, kind: str, **where: Any) -> Event:
+        name = f"{kind} {where.get('step') or ''}".strip()
+        self.moment(f"before entry {name}")
+        event = await super().append(run_id, kind, **where)
+        self.moment(f"after entry {name}")
+        return event
+
+
+def here(user: str = "alice", *, dead: bool = False) -> Identity:
+    """This process; or one that had its pid before it, and is therefore proven dead."""
+    me = Identity.here(user, "LAB")
+    return replace(me, pid_start=me.pid_start - 1) if dead else me
+
+
+@asynccontextmanager
+async def console(
+    path: Path, world: World, user: str = "alice", *, dead: bool = False, **more: Any
+) -> AsyncIterator[tuple[MortalJournal, Engine]]:
+    """One console on a journal file. `dead`: to the next console it looks like a process that is gone."""
+    journal = await MortalJournal.open(
+        path, identity=here(user, dead=dead), now=lambda: datetime.now(UTC), new_id=new_id
+    )
+    journal.moment = world.moment
+    settings: dict[str, Any] = {"boottime": monotonic, "gate_poll_s": 0.01} | more
+    engine = Engine(
+        journal, Ports(world, world, world, world), now=lambda: datetime.now(UTC), new_id=new_id, **settings
+    )
+    try:
+        yield journal, engine
+    finally:
+        await journal.close()
+
+
+def book(steps: Mapping[str, Any] = BOOK, **more: Any) -> NewRun:
+    return NewRun("drain-port", "1", steps, ticket="CHG0030001", **({"locks": ["port:port-a"]} | more))
+
+
+async def until(condition: Callable[[], Any], what: str, deadline_s: float = 5.0) -> None:
+    """Wait for a condition of this process, with a deadline and a description."""
+    end = monotonic() + deadline_s
+    while not condition():
+        assert monotonic() < end, f"never happened: {what}"
+        await asyncio.sleep(0.005)
