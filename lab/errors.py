@@ -21,4 +21,4 @@ class LabRuns(LabError):
 
 
 class UnknownThing(LabError):
-    """A word that the lab does not know; the message names the nearest one."""
+    """A word that the lab does not know, or not there; the message names what is possible."""

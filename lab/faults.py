@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from lab.errors import LabError
+from lab.errors import UnknownThing
 from lab.serve import Served
 
 FAULTS = ("none", "down", "hang", "slow", "429", "500", "garbage", "sealed")
@@ -22,7 +22,7 @@ Refuse = Callable[[Request, int], Response]
 """How a system words a refusal: its own error envelope for a request and a status (429 or 500)."""
 
 
-class FaultError(LabError):
+class FaultError(UnknownThing):
     """A fault that this system cannot have. The message names what was asked and what is possible."""
 
 

@@ -27,7 +27,7 @@ _TIMEOUT = httpx.Timeout(30.0, connect=2.0)
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-class _Refused(Exception):  # noqa: N818 -- control flow inside this file: carries the answer to give
+class _Refused(Exception):
     def __init__(self, response: Response) -> None:
         self.response = response
 

@@ -17,17 +17,19 @@ from pathlib import Path
 
 import httpx
 
+from lab.errors import LabError
+
 READY_WITHIN_S = 15.0  # 0.3 s on an idle machine; a loaded CI runner is another matter
 STOP_WITHIN_S = 3.0
 _POLL_S = 0.01
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class LabVaultError(RuntimeError):
+class LabVaultError(LabError):
     """The lab's Vault did not do what was asked; the message says what it answered or where its log is."""
 
 
-class LabVaultMissing(LabVaultError):  # noqa: N818 -- says what is missing; "Error" adds nothing
+class LabVaultMissing(LabVaultError):
     """No OpenBao or Vault server program on this machine."""
 
     def __init__(self) -> None:

@@ -1,0 +1,109 @@
+"""The embedded lab: the reference site in this process, unprivileged, ready in a fraction of a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from lab.embedded.door import ADDRESS, Door, SignHostKey
+from lab.embedded.reflectors import open_reflectors
+from lab.embedded.shows.view import EdgeView
+from lab.embedded.things import How, Things
+from lab.embedded.timing import Clock
+from lab.embedded.vty import Vty
+from lab.embedded.world import World
+from lab.facts import FarSession
+from lab.ledger import Ledger
+from network.inventory import Site
+
+
+class EmbeddedLab:
+    """Implements `lab.facts.Facts`. `endpoints` are the edges' SSH servers, `probe_ports` the paths' reflectors."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.endpoints: dict[str, tuple[str, int]] = {}
+        self.probe_ports: dict[str, int] = {}
+        self._doors: dict[str, Door] = {}
+        self._reflectors: dict[str, asyncio.DatagramTransport] = {}
+        self.world: World
+        self._things: Things
+
+    async def start(self, user_ca_line: str, sign_host_key: SignHostKey, *, ledger: Ledger) -> None:
+        """Every session is Established at once and claims to be a minute old. `user_ca_line` signs the users."""
+        self.world = World(self.site, Clock(time.time()))
+        self._things = Things(self.world)
+        for router in self.site.routers:
+            door = Door(router.name, Vty(EdgeView(self.world, router.name), ledger), user_ca_line)
+            await door.certify(sign_host_key)
+            await door.open()
+            self._doors[router.name] = door
+            self.endpoints[router.name] = (ADDRESS, door.port)
+        self._reflectors = await open_reflectors(self.world)
+        self.probe_ports = {name: t.get_extra_info("sockname")[1] for name, t in self._reflectors.items()}
+
+    async def stop(self) -> None:
+        """Close every port and stop every timer."""
+        for transport in self._reflectors.values():
+            transport.close()
+        for door in self._doors.values():
+            await door.shut()
+        self.world.clock.stop()
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What is broken now, in the order in which it was."""
+        return tuple(self._things.failed)
+
+    async def fail(
+        self,
+        thing: str,
+        *,
+        silent: bool = False,
+        oneway: bool = False,
+        supernet: bool = False,
+        loss: float | None = None,
+        delay_ms: float | None = None,
+        mtu: int | None = None,
+    ) -> None:
+        """Break a thing (`lab fail THING`). Raises UnknownThing with the nearest name."""
+        self._things.fail(thing, How(silent, oneway, supernet, loss, delay_ms, mtu))
+        await self._follow_routers()
+
+    async def heal(self, thing: str | None = None) -> None:
+        """Mend one thing, or everything. Raises UnknownThing with the nearest name."""
+        self._things.heal(thing)
+        await self._follow_routers()
+
+    async def _follow_routers(self) -> None:
+        """A dead router answers nobody; a mended one listens again where it did."""
+        for name, door in self._doors.items():
+            up = self.world.links.router_up(name)
+            if up and not door.is_open:
+                await door.open()
+            elif not up and door.is_open:
+                await door.shut()
+
+    # --- lab.facts.Facts, from the world ---
+
+    def port_up(self, port: str) -> bool:
+        return self.world.port_up(port)
+
+    def vxc_up(self, vxc: str) -> bool:
+        return self.world.vxc_up(vxc)
+
+    def connection_up(self, connection: str) -> bool:
+        return self.world.connection_up(connection)
+
+    def tunnel_up(self, tunnel: str) -> bool:
+        return self.world.tunnel_up(tunnel)
+
+    def far_session(self, path: str) -> FarSession:
+        return self.world.far_session(path)
+
+    def chosen(self, cloud: str) -> Mapping[str, tuple[str, ...]]:
+        return self.world.chosen(cloud)
+
+    def mbps(self, path: str) -> tuple[float, float]:
+        return self.world.mbps(path)

@@ -1,0 +1,155 @@
+"""SSH into the namespaces: a real sshd in each, reached through a listener on 127.0.0.1 that hands it the connection.
+
+Nothing is forwarded and no interface enters the root namespace: the accepted socket becomes sshd's stdin and stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import json
+import os
+import pwd
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from lab.frr import config
+from lab.frr.shell import run
+from lab.ledger import Ledger
+from network.inventory import Site
+
+SignHostKey = Callable[[str, list[str]], Awaitable[str]]
+PYTHON = "/usr/bin/python3"  # the supervisor's own Python may lie in a private home
+SYSTEM_ACCOUNTS = ("root", "nobody", "sshd", "frr")
+FIRST_UID = 61000
+NETNS = Path("/etc/netns")
+
+
+def write_accounts(namespace: str, accounts: list[str]) -> None:
+    """The namespace's own passwd, group and shadow: system accounts without passwords, plus ours in group frrvty."""
+    folder = NETNS / namespace
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    people = [pwd.getpwnam(name) for name in SYSTEM_ACCOUNTS]
+    passwd = [f"{p.pw_name}:x:{p.pw_uid}:{p.pw_gid}::{p.pw_dir}:{p.pw_shell}" for p in people]
+    passwd += [f"{a}:x:{FIRST_UID + n}:{FIRST_UID + n}::/:/bin/sh" for n, a in enumerate(accounts)]
+    groups = [f"{g.gr_name}:x:{g.gr_gid}:" for g in map(grp.getgrgid, {p.pw_gid for p in people})]
+    groups.append(f"frrvty:x:{grp.getgrnam('frrvty').gr_gid}:{','.join(['frr', *accounts])}")
+    groups += [f"{a}:x:{FIRST_UID + n}:" for n, a in enumerate(accounts)]
+    # "*" is no password and not locked; "!" would refuse certificates too.
+    shadow = [f"{name}:*:20000:0:99999:7:::" for name in [*SYSTEM_ACCOUNTS, *accounts]]
+    for name, lines, mode in (
+        ("passwd", passwd, 0o644),
+        ("group", groups, 0o644),
+        ("shadow", shadow, 0o600),
+    ):
+        path = folder / name
+        path.touch(mode=mode)
+        path.write_text("\n".join(lines) + "\n")
+
+
+def commands(site: Site, node: str, namespace: str, guard: Path) -> dict[str, str]:
+    """What each account of a node may run: the guard on a router, a script on stdin on the probe host."""
+    vault = site.systems.vault
+    if node not in {router.name for router in site.routers}:
+        return {vault.probe_principal: f"{PYTHON} -"}
+    line = f"{PYTHON} -I -S {guard} {namespace}"
+    return {vault.read_principal: f"{line} read", vault.run_principal: f"{line} run"}
+
+
+class Door:
+    """The way into one node: a port on 127.0.0.1 that stays the same while the door is shut and opened."""
+
+    def __init__(self, node: str, namespace: str, folder: Path) -> None:
+        self.node, self._namespace, self._folder = node, namespace, folder
+        self.port = 0
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, ca_line: str, accounts: dict[str, str], sign: SignHostKey, principals: list[str]) -> None:
+        """Host key, certificate and sshd_config, in a folder that only root reads."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = self._folder / "host_key"
+        await run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.node, "-f", str(key))
+        certificate = await sign(key.with_suffix(".pub").read_text().strip(), principals)
+        (self._folder / "host_key-cert.pub").write_text(certificate.strip() + "\n")
+        (self._folder / "user_ca.pub").write_text(ca_line.strip() + "\n")
+        (self._folder / "sshd_config").write_text(config.sshd(key, self._folder / "user_ca.pub", accounts))
+
+    async def open(self) -> None:
+        """Listen (again). The port is chosen at the first time."""
+        if self._listener is None:
+            listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+            listener.setblocking(False)
+            self._listener, self.port = listener, listener.getsockname()[1]
+            self._accepting = asyncio.create_task(self._accept(listener))
+
+    async def shut(self) -> None:
+        """Refuse: stop listening and end every connection that is inside."""
+        if self._accepting:
+            self._accepting.cancel()
+        if self._listener:
+            self._listener.close()
+        for session in list(self._sessions):
+            session.cancel()
+        tasks = [*self._sessions, *([self._accepting] if self._accepting else [])]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener = self._accepting = None
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            session = asyncio.create_task(self._serve(connection))
+            self._sessions.add(session)
+            session.add_done_callback(self._sessions.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            connection.setblocking(True)  # the flag lives in the file description that sshd inherits
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            process = await asyncio.create_subprocess_exec(
+                "ip", "netns", "exec", self._namespace,
+                "/usr/sbin/sshd", "-i", "-f", str(self._folder / "sshd_config"), "-E", str(self._folder / "sshd.log"),
+                stdin=connection.fileno(),
+                stdout=connection.fileno(),
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            if process.returncode is None:
+                os.killpg(process.pid, 15)
+                await process.wait()
+            raise
+
+
+def install_guard(root: Path) -> Path:
+    """Copy the guard to where the routers' accounts may read it."""
+    target = root / "guard.py"
+    shutil.copy(Path(__file__).parent / "guard.py", target)
+    target.chmod(0o755)
+    return target
+
+
+class Writes:
+    """Hears from the guards what the routers accepted, and writes it into the ledger."""
+
+    def __init__(self, path: Path, prefix: str, ledger: Ledger) -> None:
+        self._prefix, self._ledger = prefix, ledger
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+        path.chmod(0o666)  # the routers' accounts write to it
+        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _readable(self) -> None:
+        write = json.loads(self._socket.recv(65536))
+        self._ledger.record(write["pathspace"].removeprefix(self._prefix), write["request"], write["by"])
