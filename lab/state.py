@@ -40,11 +40,16 @@ def lab_folder(state_dir: Path) -> Path:
 
 def read(folder: Path) -> LabState | None:
     """The lab of this state folder, if its process still lives; a stale lab.json counts as none."""
+    state = last(folder)
+    return state if state and state.alive() else None
+
+
+def last(folder: Path) -> LabState | None:
+    """What lab.json says, whether its process still lives or not."""
     try:
-        state = LabState(**json.loads((folder / "lab.json").read_text()))
+        return LabState(**json.loads((folder / "lab.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return state if state.alive() else None
 
 
 def pid_start(pid: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError, LabRuns
-from lab.state import LabState, pid_start, read, socket_path
+from lab.state import LabState, last, pid_start, read, socket_path
 from network.sitefile import load
 
 REFERENCE = resources.files("lab") / "reference.yaml"
@@ -37,6 +38,7 @@ def run_foreground(folder: Path, routers: str) -> int:
 async def _serve(folder: Path, routers: str) -> None:
     if running := read(folder):
         raise LabRuns(f"a lab runs already (pid {running.pid}): {running.site}")
+    _sweep(folder)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,8 +81,16 @@ async def running_lab(folder: Path, routers: str, stop: asyncio.Event) -> AsyncI
 def _remove(folder: Path, socket_file: Path) -> None:
     for file in (folder / "lab.json", folder / "site.yaml", socket_file):
         file.unlink(missing_ok=True)
+    shutil.rmtree(folder / "vault", ignore_errors=True)
     if socket_file.parent != folder:
         socket_file.parent.rmdir()
+
+
+def _sweep(folder: Path) -> None:
+    """What a killed lab could not remove itself: its socket may lie in a short folder that only it named."""
+    stale = last(folder)
+    if stale and Path(stale.socket).parent.exists():
+        _remove(folder, Path(stale.socket))
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +30,13 @@ class World(Facts, Protocol):
     def failed(self) -> tuple[str, ...]: ...
     async def fail(self, thing: str, *, silent: bool, oneway: bool, supernet: bool) -> None: ...
     async def heal(self, thing: str | None) -> None: ...
+
+
+@runtime_checkable
+class CarriesTraffic(Protocol):
+    """A world through which real packets pass, and that counts them."""
+
+    async def traffic(self, *, reset: bool = False) -> dict[str, dict[str, float]]: ...
 
 
 class Systems:
@@ -115,6 +122,7 @@ class Systems:
             "change-set": self._change_set,
             "change-show": self._change_show,
             "secret-id": self._secret_id,
+            "traffic": self._traffic,
         }
 
     def status(self) -> dict[str, Any]:
@@ -181,6 +189,11 @@ class Systems:
     async def _change_show(self, number: str) -> dict[str, Any]:
         shown: dict[str, Any] = self._tickets.show_change(number)
         return shown
+
+    async def _traffic(self, *, reset: bool = False) -> dict[str, Any]:
+        if not isinstance(self._world, CarriesTraffic):
+            raise UnknownThing("only a lab of real routers carries traffic of its own: `lab up --routers frr`")
+        return {"schema": 1, "clouds": await self._world.traffic(reset=reset)}
 
     async def _secret_id(self, operator: str) -> dict[str, Any]:
         wrapped: dict[str, Any] = await self._vault.wrapped_secret_id(operator)

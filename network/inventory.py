@@ -356,12 +356,14 @@ class Site(Record):
         return self.vxc(path.vxc).interface if path.vxc else self.tunnel(path.tunnel or "").interface
 
 
-class _Named(Protocol):
+class Named(Protocol):
+    """Anything of the site that has a name of its own."""
+
     @property
     def name(self) -> str: ...
 
 
-T = TypeVar("T", bound=_Named)
+T = TypeVar("T", bound=Named)
 
 
 def _named(items: tuple[T, ...], name: str) -> T:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from network.health import SiteHealth
+from network.verdict import Verdict
 from runbooks.book import Book, BookStep, bound
 from runbooks.journal.records import canonical, sha256
 from runbooks.scene import CannotPlan, Compiled, Moment
@@ -155,7 +156,7 @@ def _hash(
                 "steps": [{key: step.definition[key] for key in _HASHED} for step in steps],
                 "site": sha256(canonical(site_text)),
                 "relied_on": [dict(facts) for facts in relied_on],
-                "paths": {path.name: [path.role, path.verdict.value] for path in health.paths},
+                "paths": {path.name: [path.role, path.verdict is Verdict.DOWN] for path in health.paths},
             }
         )
     )

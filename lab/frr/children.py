@@ -20,9 +20,8 @@ ANSWER_S = 5.0
 class Children:
     """Started once the routes stand; ended with the namespaces."""
 
-    def __init__(self, topology: Topology, prefix: str, log: Path) -> None:
-        self._topology, self._prefix, self._log = topology, prefix, log
-        self.processes: list[asyncio.subprocess.Process] = []
+    def __init__(self, topology: Topology, prefix: str, log: Path, processes: list[asyncio.subprocess.Process]) -> None:
+        self._topology, self._prefix, self._log, self._processes = topology, prefix, log, processes
         self._sender: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
 
@@ -56,5 +55,5 @@ class Children:
                 stderr=errors,
                 start_new_session=True,
             )  # fmt: skip
-        self.processes.append(process)
+        self._processes.append(process)
         return process

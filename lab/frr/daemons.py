@@ -26,12 +26,19 @@ def write(namespace: str, files: dict[str, str]) -> None:
         shutil.chown(path, "frr", "frr")
 
 
-async def start(namespace: str, daemons: list[str], log: Path) -> list[asyncio.subprocess.Process]:
-    """Start zebra, then the others once it listens: a client that finds no zebra tries again only after 10 s."""
-    first = await _spawn(namespace, "zebra", log)
-    await _listening(SOCKETS / namespace / "zserv.api", first)
-    rest = [await _spawn(namespace, daemon, log) for daemon in daemons if daemon != "zebra"]
-    return [first, *rest]
+async def start(namespace: str, daemons: list[str], log: Path, processes: list[asyncio.subprocess.Process]) -> int:
+    """Start zebra, then the others once it listens: a client that finds no zebra tries again only after 10 s.
+
+    Whatever is started is added to `processes` at once. Returns zebra's process id.
+    """
+    zebra = await _spawn(namespace, "zebra", log)
+    processes.append(zebra)
+    await _listening(SOCKETS / namespace / "zserv.api", zebra)
+    for daemon in daemons:
+        if daemon != "zebra":
+            process = await _spawn(namespace, daemon, log)
+            processes.append(process)
+    return zebra.pid
 
 
 async def _spawn(namespace: str, daemon: str, log: Path) -> asyncio.subprocess.Process:
@@ -41,8 +48,8 @@ async def _spawn(namespace: str, daemon: str, log: Path) -> asyncio.subprocess.P
             "-f", str(CONFIGS / namespace / f"{daemon}.conf"), "--log", "stdout", "--log-level", "notifications",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
-            start_new_session=True,  # Ctrl-C at the terminal is for the supervisor alone
             stderr=output,
+            start_new_session=True,  # Ctrl-C at the terminal is for the supervisor alone
         )  # fmt: skip
 
 

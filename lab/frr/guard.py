@@ -130,7 +130,8 @@ def answer(request: str, account: str, pathspace: str) -> Reply:
         return REFUSED, reason.encode() + b"\n"
     if group or command.startswith("clear "):
         status, output = vtysh([command, *lines], pathspace)
-        tell(pathspace, " / ".join(lines or [command]), status)
+        for line in lines or [command]:
+            tell(pathspace, line, status)
         return status, output
     if command == "ip -j -s link":
         return execute([IP, "-j", "-s", "link"])

@@ -18,7 +18,7 @@ from lab.frr.doors import Door, SignHostKey
 from lab.frr.errors import CommandFailed, FrrLabError, LeftBehind, NotReady, UnknownThing
 from lab.frr.fabric import Fabric
 from lab.frr.far import FarFacts
-from lab.frr.shell import require, run
+from lab.frr.shell import require, run, together
 from lab.frr.things import Failure, Options, Order
 from lab.frr.topology import ONPREM, build
 from lab.frr.vty import Vty
@@ -182,8 +182,8 @@ class FrrLab:
             daemons.write(prefix + node, files[node])
         for node, commands in accounts.items():
             doors.write_accounts(prefix + node, list(commands))
-        self._children = Children(topology, prefix, log)
-        routers, *_ = await asyncio.gather(
+        self._children = Children(topology, prefix, log, self._processes)
+        routers, *_ = await together(
             self._start_routers(files, log),
             self._prepare_doors(root, accounts, user_ca_line, sign),
             self._children.start_answering(),
@@ -192,16 +192,14 @@ class FrrLab:
         self._facts = FarFacts(topology, self._vtys, routers, self._fabric.cuts)
         await self._ready()
         await self._children.start_sending()
-        self._processes += self._children.processes
         self._tasks["refresh"] = asyncio.create_task(self._facts.refresh_forever())
         for door in self._doors.values():
             await door.open()
 
     async def _start_routers(self, files: dict[str, dict[str, str]], log: Path) -> dict[str, int]:
         """Start every router's daemons; zebra's process id by node."""
-        started = await asyncio.gather(*(daemons.start(self._prefix + node, list(files[node]), log) for node in files))
-        self._processes += [process for group in started for process in group]
-        return {node: group[0].pid for node, group in zip(files, started, strict=True)}
+        pids = await together(*(daemons.start(self._prefix + n, list(files[n]), log, self._processes) for n in files))
+        return dict(zip(files, pids, strict=True))
 
     def _accounts(self, root: Path) -> dict[str, dict[str, str]]:
         guard = doors.install_guard(root)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from lab.frr.config import PIN_TABLE, pin_table
-from lab.frr.shell import run
+from lab.frr.shell import run, together
 from lab.frr.topology import FABRIC, LAN_PREFIX, ONPREM, ONPREM_ADDRESS, Topology
 from network.inventory import Path
 
@@ -24,13 +22,11 @@ SYSCTLS = (
 async def build(topology: Topology, prefix: str) -> None:
     """Create every namespace of the lab, linked and addressed. Nothing enters the root namespace."""
     await run("ip", "-batch", "-", stdin="".join(f"netns add {prefix}{node}\n" for node in topology.nodes))
-    await asyncio.gather(*(run("ip", "netns", "exec", prefix + n, "sysctl", "-qw", *SYSCTLS) for n in topology.nodes))
+    await together(*(run("ip", "netns", "exec", prefix + n, "sysctl", "-qw", *SYSCTLS) for n in topology.nodes))
     await run("ip", "-batch", "-", stdin="\n".join(_cables(topology, prefix)) + "\n")
     scripts = {FABRIC: _fabric(topology), ONPREM: _onprem(topology)}
     scripts |= {node: _router(topology, node) for node in topology.routers}
-    await asyncio.gather(
-        *(run("ip", "-n", prefix + n, "-batch", "-", stdin="\n".join(s) + "\n") for n, s in scripts.items())
-    )
+    await together(*(run("ip", "-n", prefix + n, "-batch", "-", stdin="\n".join(s) + "\n") for n, s in scripts.items()))
 
 
 def _cables(topology: Topology, prefix: str) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Awaitable
+from typing import Any
 
 from lab.frr.errors import CommandFailed, FrrMissing
 
@@ -45,3 +47,15 @@ async def run(*argv: str, stdin: str | None = None, check: bool = True) -> tuple
     if check and status:
         raise CommandFailed(argv, status, out.decode(errors="replace"))
     return status, out.decode(errors="replace")
+
+
+async def together(*work: Awaitable[Any]) -> list[Any]:
+    """All at once; when one fails the others are ended first, so that nothing starts after the clean-up."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

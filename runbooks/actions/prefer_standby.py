@@ -55,8 +55,8 @@ class PreferStandby:
             relied_on={
                 "clauses": [edit.before.text for edit in made.edits],
                 "carried_by": list(health.carried_by),
-                "return_by": list(health.way_back.paths),
                 "standby": move.survivor.name,
+                "held": {path.name: _prefixes(moment, path) for path in (move.leaving, move.survivor)},
             },
             args={
                 "router": session.router,
@@ -150,6 +150,12 @@ def _held(moment: Moment, path: Path) -> int | None:
     prefixes = [str(p.prefix) for p in moment.site.cloud(path.cloud).prefixes]
     prefs = [route.local_pref for route in (over(moment, path, p) for p in prefixes) if route]
     return min((pref for pref in prefs if pref is not None), default=None)
+
+
+def _prefixes(moment: Moment, path: Path) -> list[str]:
+    """The cloud's prefixes that the path's router holds over it."""
+    every = [str(p.prefix) for p in moment.site.cloud(path.cloud).prefixes]
+    return [prefix for prefix in every if over(moment, path, prefix)]
 
 
 def _prepend(moment: Moment, move: Takeover) -> int:

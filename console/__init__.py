@@ -1,0 +1,1 @@
+"""What a person meets: the command line, the wiring, view rows, and the screens in ui/."""

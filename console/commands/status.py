@@ -1,0 +1,167 @@
+"""`status`, `paths`, `sessions`: collect, judge, print. The same engine as the screens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from console import status as documents
+from console.exits import Exit
+from console.fail import UsageError
+from console.sites import Chosen, choose
+from console.wiring import Watch, utc_now, watching
+from network.health import SiteHealth, judge
+from network.inventory import Site
+from network.sitecheck import nearest
+from network.snapshot import Snapshot
+from network.verdict import Verdict
+
+#: A cold status waits this long for the slowest source, then says what is missing.
+COLLECT_S = 2.5
+#: `--watch`: at most 4 lines a second, at least one every 5 s.
+WATCH_GAP_S = 0.25
+WATCH_IDLE_S = 5.0
+
+Tell = Callable[[Snapshot, SiteHealth], Exit]
+
+
+def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, operator: str | None) -> Exit:
+    """One status, or with `watch` a line at each change until interrupted."""
+    chosen = choose(site_file)
+    if watch:
+        return asyncio.run(_watch(chosen, operator, as_json=as_json))
+
+    def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
+        if as_json:
+            print(json.dumps(documents.document(chosen.site, snapshot, health, utc_now()), indent=1), flush=True)
+        else:
+            from console.plain import status_text
+
+            colour = not plain and sys.stdout.isatty()
+            print(status_text(chosen.site, snapshot, health, utc_now(), colour=colour), flush=True)
+        return documents.exit_code(health, snapshot)
+
+    return asyncio.run(_once(chosen, operator, tell))
+
+
+def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
+    """The path table, or one path with its layers."""
+    chosen = choose(site_file)
+    _known(name, [path.name for path in chosen.site.paths], "path")
+
+    def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
+        rows = documents.document(chosen.site, snapshot, health, utc_now())["paths"]
+        return _table("paths", _only(rows, name), lambda: _path_text(chosen, snapshot, health, name), as_json=as_json)
+
+    return asyncio.run(_once(chosen, operator, tell))
+
+
+def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
+    """The BGP sessions, or one."""
+    chosen = choose(site_file)
+    _known(name, [session.name for session in chosen.site.sessions], "session")
+
+    def tell(snapshot: Snapshot, _health: SiteHealth) -> Exit:
+        from console.plain import sessions_text
+
+        rows = _only(documents.sessions(chosen.site, snapshot, utc_now()), name)
+        return _table("sessions", rows, lambda: sessions_text(rows), as_json=as_json)
+
+    return asyncio.run(_once(chosen, operator, tell))
+
+
+def _path_text(chosen: Chosen, snapshot: Snapshot, health: SiteHealth, name: str | None) -> str:
+    from console.plain import path_text, paths_text
+
+    if name is None:
+        return paths_text(health, colour=False)
+    return path_text(chosen.site, snapshot, health.path(name), utc_now())
+
+
+def _table(key: str, rows: list[dict[str, Any]], text: Callable[[], str], *, as_json: bool) -> Exit:
+    print(json.dumps({"schema": documents.SCHEMA, key: rows}, indent=1) if as_json else text(), flush=True)
+    return Exit.OK
+
+
+def _only(rows: list[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
+    return [row for row in rows if name in (None, row["name"])]
+
+
+def _known(name: str | None, names: list[str], what: str) -> None:
+    if name is not None and name not in names:
+        raise UsageError(f"{name!r} is not a {what}; {nearest(name, names)}")
+
+
+async def _once(chosen: Chosen, operator: str | None, tell: Tell) -> Exit:
+    """Look once and tell; what is said does not wait for the connections to be closed."""
+    async with watching(chosen, operator) as watch:
+        snapshot = await collect(watch)
+        return tell(snapshot, judge(chosen.site, snapshot, utc_now()))
+
+
+async def collect(watch: Watch) -> Snapshot:
+    """Wait until every source has answered or failed and every figure is there, at most COLLECT_S."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + COLLECT_S
+    snapshot = watch.collector.snapshot
+    while not _complete(watch.site, snapshot):
+        left = deadline - loop.time()
+        if left <= 0:
+            return _missing(snapshot)
+        snapshot = await watch.collector.wait(snapshot.revision, left)
+    return snapshot
+
+
+def _complete(site: Site, snapshot: Snapshot) -> bool:
+    """Nothing more is to be expected: a source that failed has had its say; a rate needs a router's second poll."""
+    sources = snapshot.sources.values()
+    if any(source.last_ok is None and source.error is None for source in sources):
+        return False
+    if any(source.error for source in sources):
+        return True
+    paths = judge(site, snapshot, utc_now()).paths
+    unseen = any(layer.verdict is Verdict.UNKNOWN for path in paths for layer in path.layers.values())
+    return not unseen and all(path.load_mbps is not None for path in paths)
+
+
+def _missing(snapshot: Snapshot) -> Snapshot:
+    """Say of every source that has not answered yet that it has not: what is missing is unknown."""
+    for source in list(snapshot.sources.values()):
+        if source.last_ok is None and source.error is None:
+            late = replace(source, error=f"no answer within {COLLECT_S:g} s", reachable=False)
+            snapshot = snapshot.with_source(late)
+    return snapshot
+
+
+async def _watch(chosen: Chosen, operator: str | None, *, as_json: bool) -> Exit:
+    from console.plain import watch_line
+
+    loop = asyncio.get_running_loop()
+    async with watching(chosen, operator) as watch:
+        snapshot = await collect(watch)
+        last: tuple[Any, ...] | None = None
+        printed = -WATCH_IDLE_S
+        while True:
+            health = judge(chosen.site, snapshot, utc_now())
+            told = _worth_telling(health, snapshot)
+            if told != last or loop.time() - printed >= WATCH_IDLE_S:
+                document = documents.document(chosen.site, snapshot, health, utc_now())
+                print(json.dumps(document) if as_json else watch_line(health, utc_now()), flush=True)
+                last, printed = told, loop.time()
+                await asyncio.sleep(WATCH_GAP_S)
+            snapshot = await watch.collector.wait(snapshot.revision, WATCH_GAP_S)
+
+
+def _worth_telling(health: SiteHealth, snapshot: Snapshot) -> tuple[Any, ...]:
+    """What a line is printed for: a verdict, a role, a way back, an alert, a source."""
+    return (
+        tuple((p.name, p.verdict, p.role, p.why if p.verdict.value == "down" else "") for p in health.paths),
+        tuple((c.name, c.verdict, c.carried_by, c.way_back.paths) for c in health.clouds),
+        tuple(alert.id for alert in health.alerts),
+        tuple((s.name, s.ok) for s in snapshot.sources.values()),
+    )

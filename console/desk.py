@@ -1,0 +1,255 @@
+"""The desk: plans, runs and undoes runbooks for one operator. The command line and the screens both work at it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+
+from connectors.errors import NotFound
+from connectors.redact import redactor
+from connectors.routers.session import RouterSession
+from connectors.routers.ssh import Login, SignedKey
+from connectors.servicenow import ServiceNow
+from console.fail import Refused
+from console.folders import state_dir
+from console.wiring import Watch, utc_now
+from network.inventory import Site
+from network.snapshot import Snapshot
+from runbooks.book import shipped
+from runbooks.effects import Operator, Ports
+from runbooks.engine import Engine, view_of
+from runbooks.journal import DriverAlive, Identity, Journal, LockHeld, NewRun, RunRow
+from runbooks.perform import Performer
+from runbooks.plan import Plan, compile_plan, undo_definition
+from runbooks.policy import window_left_s
+from runbooks.scene import Moment, RouterPort
+from runbooks.ticket import ChangeGate, WorkNotes
+from runbooks.verbs import ACTIONS
+from runbooks.view import RunView
+
+RUNNING_CONFIG = "show running-config"
+
+
+async def open_journal(user: str, mode: str) -> Journal:
+    """This user's journal, beside the other state."""
+    return await Journal.open(
+        state_dir() / "journal.db",
+        identity=Identity.here(user, mode.upper()),
+        now=utc_now,
+        new_id=lambda: uuid.uuid4().hex,
+        redact=redactor.data,
+    )
+
+
+class LiveRouter:
+    """A router under the run's own login."""
+
+    def __init__(self, session: RouterSession) -> None:
+        self._session = session
+
+    async def running_config(self) -> str:
+        return (await self._session.show(RUNNING_CONFIG)).text
+
+    async def configure(self, lines: tuple[str, ...]) -> None:
+        await self._session.configure(lines)
+
+    async def execute(self, command: str) -> None:
+        await self._session.exec(command)
+
+
+class LiveScene:
+    """The watched site, with the routers opened for change on first use."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.site: Site = watch.site
+        self._watch = watch
+        self._routers: dict[str, RouterSession] = {}
+        self.lease_ends: datetime | None = None
+        vault = watch.site.systems.vault
+        self._login = Login(vault.run_principal, vault.host_ca, self._sign)
+
+    def now(self) -> datetime:
+        return utc_now()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._watch.collector.snapshot
+
+    async def newer(self, revision: int, timeout_s: float) -> Snapshot:
+        return await self._watch.collector.wait(revision, timeout_s)
+
+    def router(self, name: str) -> RouterPort:
+        if name not in self._routers:
+            self._routers[name] = RouterSession(self.site.router(name), self._login)
+        return LiveRouter(self._routers[name])
+
+    async def close(self) -> None:
+        await asyncio.gather(*(session.close() for session in self._routers.values()))
+
+    async def _sign(self, public_line: str) -> SignedKey:
+        vault = self.site.systems.vault
+        certificate = await self._watch.session.sign(vault.run_role, vault.run_principal, public_line)
+        self.lease_ends = certificate.expires_at
+        return certificate
+
+
+class Desk:
+    """One operator's desk. `write` False means that nothing but plans leaves it."""
+
+    def __init__(self, watch: Watch, journal: Journal, operator: Operator, *, write: bool) -> None:
+        self.journal = journal
+        self._watch, self._operator, self._write = watch, operator, write
+        self._scene = LiveScene(watch)
+        self._gates: dict[str, ChangeGate] = {}
+        self._drives: dict[str, asyncio.Task[RunView]] = {}
+
+    async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
+        """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error."""
+        await self._watch.session.pulse()
+        chosen = self._watch.chosen
+        vault = chosen.site.systems.vault
+        login = Login(
+            vault.read_principal,
+            vault.host_ca,
+            lambda line: self._watch.session.sign(vault.read_role, vault.read_principal, line),
+        )
+        sessions = [RouterSession(router, login) for router in chosen.site.routers]
+        try:
+            texts = await asyncio.gather(*(session.show(RUNNING_CONFIG) for session in sessions))
+        finally:
+            await asyncio.gather(*(session.close() for session in sessions))
+        running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
+        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running)
+        return compile_plan(shipped(book), parameters, moment, chosen.loaded.text)
+
+    async def start(self, plan: Plan, change: str, *, plan_hash: str | None = None) -> str:
+        """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched."""
+        if not self._write:
+            raise Refused("read-only: give --write to allow changes")
+        if plan_hash is not None and plan_hash != plan.hash:
+            raise Refused(f"the plan has changed: {plan.hash} now, {plan_hash} approved. Look at it again")
+        gate = self._gate(change, plan.target, plan.touches)
+        await self._refuse_closed(gate, change)
+        await self._scene.router(plan.touches[-1]).running_config()  # the credential works before anything is begun
+        run = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, change, plan.locks)
+        return await self._begin(run, gate)
+
+    async def rollback(self, run_id: str, change: str | None = None) -> str:
+        """Undo a run and return the run that does it: an open one turns round, a COMPLETED one gets a linked run."""
+        if not self._write:
+            raise Refused("read-only: give --write to allow changes")
+        row = await self.journal.run(run_id)
+        if row.closed_at is None:
+            return await self._turn_round(row)
+        if row.state != "COMPLETED":
+            raise Refused(f"{run_id} is {row.state}: nothing of it is in place")
+        done = [
+            r.run_id
+            for r in await self.journal.runs()
+            if r.definition.get("undo_of") == run_id and r.state == "COMPLETED"
+        ]
+        if done:
+            raise Refused(f"{run_id} was put back by {done[0]} already")
+        definition = undo_definition(row.definition, run_id)
+        ticket = change or row.ticket
+        locks = tuple(row.definition["locks"])
+        gate = self._gate(ticket or "", str(row.definition["target"]), row.definition["touches"])
+        return await self._begin(NewRun(row.book, row.version, definition, ACTIONS, ticket, locks, run_id), gate)
+
+    async def abort(self, run_id: str) -> None:
+        """Ask the driver to undo what it did; asking twice is asking once."""
+        view = await view_of(self.journal, run_id)
+        if not view.closed and not view.turn_back and view.direction == "forward":
+            await self.journal.append(run_id, "cmd.abort", data={"reason": f"aborted by {self.journal.identity.user}"})
+
+    async def finished(self, run_id: str) -> RunView:
+        """Wait until this desk has nothing more to do for the run."""
+        return await self._drives[run_id]
+
+    @property
+    def driving(self) -> tuple[str, ...]:
+        """Runs that this desk drives now."""
+        return tuple(run for run, task in self._drives.items() if not task.done())
+
+    def window_left_s(self, run_id: str) -> float | None:
+        """Seconds until the change's window closes, as last read."""
+        gate = self._gates.get(run_id)
+        return window_left_s(gate.last, utc_now()) if gate and gate.last else None
+
+    def lease_left_s(self, run_id: str) -> float | None:  # noqa: ARG002 -- one login serves every run of the desk
+        """Seconds until the run's certificate ends."""
+        ends = self._scene.lease_ends
+        return (ends - utc_now()).total_seconds() if ends else None
+
+    async def close(self) -> None:
+        """Leave: a run that is still driven is cancelled, its act's outcome journaled as unknown, its locks kept."""
+        for task in self._drives.values():
+            task.cancel()
+        await asyncio.gather(*self._drives.values(), return_exceptions=True)
+        await self._scene.close()
+
+    async def _refuse_closed(self, gate: ChangeGate, change: str) -> None:
+        try:
+            reasons = await gate.objections()
+        except NotFound as missing:
+            raise Refused(f"no such change: {change} ({missing})") from missing
+        if reasons:
+            raise Refused("; ".join(reasons))
+
+    async def _turn_round(self, row: RunRow) -> str:
+        try:
+            fence = await self.journal.claim(row.run_id)
+        except DriverAlive as alive:
+            raise Refused(str(alive)) from alive
+        gate = self._gate(row.ticket or "", str(row.definition["target"]), row.definition["touches"])
+        engine = self._engine(gate, row.ticket)
+        if (await view_of(self.journal, row.run_id)).direction == "forward":
+            await engine.request_rollback(row.run_id, fence, f"rollback asked by {self.journal.identity.user}")
+        self._drive(engine, row.run_id, fence, gate)
+        return row.run_id
+
+    async def _begin(self, new: NewRun, gate: ChangeGate) -> str:
+        try:
+            row = await self.journal.create_run(new)
+        except LockHeld as held:
+            raise Refused(str(held)) from held
+        self._drive(self._engine(gate, new.ticket), row.run_id, row.fence, gate)
+        return row.run_id
+
+    def _drive(self, engine: Engine, run_id: str, fence: int, gate: ChangeGate) -> None:
+        self._gates[run_id] = gate
+        self._drives[run_id] = asyncio.create_task(engine.drive(run_id, fence), name=f"drive {run_id}")
+
+    def _gate(self, change: str, target: str, touches: tuple[str, ...]) -> ChangeGate:
+        return ChangeGate(self._tickets, change, target, tuple(touches), self._watch.site.policy, utc_now)
+
+    def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
+        notes = WorkNotes(self._tickets, ticket)
+        ports = Ports(Performer(self._scene), gate, notes, self._operator)
+        return Engine(
+            self.journal,
+            ports,
+            now=utc_now,
+            boottime=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+            new_id=lambda: uuid.uuid4().hex,
+        )
+
+    async def _tickets(self) -> ServiceNow:
+        return await self._watch.tickets()
+
+
+@contextlib.asynccontextmanager
+async def at_desk(watch: Watch, operator: Operator, *, write: bool) -> AsyncIterator[Desk]:
+    """A desk for as long as the block lasts."""
+    who = await watch.session.operator()
+    journal = await open_journal(who.name, watch.site.mode)
+    desk = Desk(watch, journal, operator, write=write)
+    try:
+        yield desk
+    finally:
+        await desk.close()
+        await journal.close()

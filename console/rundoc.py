@@ -1,0 +1,195 @@
+"""Runs and plans as documents: the JSON of `plan`, `show` and `runs`, and the Markdown report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from console.status import SCHEMA, stamp
+from runbooks.journal import Event, RunRow
+from runbooks.plan import Plan, shown
+from runbooks.view import RunView, StepView
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """`plan --json`. Commands are as a person types them, each with its router."""
+    return {
+        "schema": SCHEMA,
+        "hash": plan.hash,
+        "book": plan.book,
+        "version": plan.version,
+        "title": plan.title,
+        "parameters": dict(plan.parameters),
+        "target": plan.target,
+        "steps": [
+            {
+                "id": step.id,
+                "title": step.title,
+                "kind": step.kind,
+                "commands": list(step.lines),
+                "expect": list(step.expect),
+                "undo": list(step.undo),
+                "guards": [],
+                "risk": step.risk,
+                "approvals": step.approvals,
+            }
+            for step in plan.steps
+        ],
+        "forecast": {"before": _clouds(plan.before), "after": _clouds(plan.after)},
+        "touches": list(plan.touches),
+        "locks": list(plan.locks),
+    }
+
+
+def _clouds(ways: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"name": name, **way} for name, way in ways.items()]
+
+
+def run_document(row: RunRow, view: RunView) -> dict[str, Any]:
+    """`show --json` and the end of `run --json`."""
+    return {
+        "schema": SCHEMA,
+        "run": row.run_id,
+        "book": row.book,
+        "title": row.definition.get("title"),
+        "parameters": row.definition.get("parameters"),
+        "state": view.state,
+        "reason": view.reason,
+        "why": view.why or view.refused,
+        "direction": view.direction,
+        "change": row.ticket,
+        "driver": row.driver_user,
+        "driver_alive": row.driver_alive,
+        "plan_hash": row.definition.get("plan_hash"),
+        "undo_of": row.definition.get("undo_of"),
+        "started": stamp(row.created_at),
+        "closed": stamp(row.closed_at),
+        "question": _question(view),
+        "steps": [_step(step) for step in view.steps],
+        "measures": measures(view),
+        "head_seq": row.head_seq,
+        "head_hash": row.head_hash,
+    }
+
+
+def run_line(row: RunRow) -> dict[str, Any]:
+    """One entry of `runs --json`."""
+    return {
+        "run": row.run_id,
+        "book": row.book,
+        "state": row.state,
+        "interrupted": row.orphaned,
+        "change": row.ticket,
+        "driver": row.driver_user,
+        "started": stamp(row.created_at),
+        "closed": stamp(row.closed_at),
+        "undo_of": row.definition.get("undo_of"),
+    }
+
+
+def measures(view: RunView) -> dict[str, Any]:
+    """How long each step took, in seconds, from the journal's own times."""
+    took = {
+        step.id: round((step.ended - step.started).total_seconds(), 3)
+        for step in view.steps
+        if step.started and step.ended
+    }
+    return {"step_s": took}
+
+
+def _question(view: RunView) -> dict[str, Any] | None:
+    asked = view.question
+    return None if asked is None else {"seq": asked.seq, "step": asked.step, "kind": asked.kind, "text": asked.text}
+
+
+def _step(step: StepView) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "title": step.title,
+        "kind": step.kind,
+        "state": step.state,
+        "started": stamp(step.started),
+        "ended": stamp(step.ended),
+        "attempts": step.attempts,
+        "evidence": dict(step.evidence),
+    }
+
+
+def event_line(event: Event, view: RunView) -> str | None:
+    """An event as one line of a run's output; None for what only the journal needs."""
+    if event.kind in {"wait.progress", "step.started"}:
+        return None
+    step = view.step(event.step)
+    words = [f"{event.ts:%H:%M:%S}.{event.ts.microsecond // 1000:03d}", event.mode, event.kind]
+    if step:
+        words.append(f"{step.id}{' (undo)' if event.phase == 'undo' else ''}")
+    if reason := event.data.get("reason"):
+        words.append(str(reason))
+    return "  ".join(words)
+
+
+def proof_lines(event: Event) -> list[str]:
+    """Expected beside actual, where an event carries them."""
+    expected = (event.data.get("evidence") or {}).get("expected", ())
+    return [f"    {'=' if p['ok'] else 'X'} {p['what']}: {p['now']}  (expected {p['want']})" for p in expected]
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan for a person: what carries before and after, and every step with its commands and undo."""
+    lines = [
+        f"{plan.book} {' '.join(f'{k}={v}' for k, v in plan.parameters.items())}   plan {plan.hash}",
+        plan.title,
+        "",
+    ]
+    for name, way in plan.before.items():
+        after = plan.after[name]
+        lines.append(f"  {name:<6} out {_names(way['carried_by'])} -> {_names(after['carried_by'])}")
+        lines.append(f"  {'':<6} back {_names(way['return_by'])} -> {_names(after['return_by'])}")
+    for number, step in enumerate(plan.steps, 1):
+        lines += ["", f"{number} {step.title}   [{step.kind}, {step.risk}]"]
+        lines += [f"    {line}" for line in step.lines]
+        lines += [f"    expect  {line}" for line in step.expect]
+        lines += [f"    undo    {line}" for line in step.undo]
+    return "\n".join(lines)
+
+
+def _names(paths: Iterable[str]) -> str:
+    return ", ".join(paths) or "unknown"
+
+
+def run_text(row: RunRow, view: RunView) -> str:
+    """A run for a person."""
+    lines = [f"{row.run_id}  {row.book}  {view.state}  {row.ticket or ''}  {view.reason} {view.why}".rstrip()]
+    lines += [f"  {step.state:<10} {step.id:<22} {step.title}" for step in view.steps]
+    if view.question:
+        lines.append(f"  ? {view.question.text}")
+    return "\n".join(lines)
+
+
+def report(row: RunRow, view: RunView, events: list[Event]) -> str:
+    """The run as Markdown: what, who, when, every command, expected beside actual, the whole log, the anchor."""
+    lines = [
+        f"# {row.run_id}: {row.definition.get('title', row.book)}",
+        "",
+        f"- outcome: **{view.state}** {view.reason}".rstrip(),
+        f"- change: {row.ticket or 'none'}",
+        f"- by: {row.created_by} on {row.created_host}",
+        f"- from {stamp(row.created_at)} to {stamp(row.closed_at) or 'now'}",
+        f"- plan: `{row.definition.get('plan_hash')}`",
+        f"- journal head: `{row.head_hash}` after {row.head_seq} entries",
+        "",
+        "## Steps",
+    ]
+    for step in view.steps:
+        lines += ["", f"### {step.id}: {step.title}", "", f"State: {step.state}"]
+        if step.spec.commands:
+            lines += ["", "```", *shown(step.spec.commands), "```"]
+        for data in step.evidence.values():
+            inner = (data.get("evidence") or {}) if isinstance(data, Mapping) else {}
+            lines += [
+                f"- {'=' if p['ok'] else 'X'} {p['what']}: {p['now']} (expected {p['want']})"
+                for p in inner.get("expected", ())
+            ]
+    lines += ["", "## Log", "", "| # | time | who | what | step |", "| --- | --- | --- | --- | --- |"]
+    lines += [f"| {e.seq} | {stamp(e.ts)} | {e.actor} | {e.kind} | {e.step or ''} |" for e in events]
+    return "\n".join(lines)

@@ -1,0 +1,148 @@
+"""The status document: one JSON shape for `status --json`, `paths` and `sessions`; fields are only ever added."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from console.exits import Exit
+from network.alerts import Alert
+from network.health import CloudHealth, PathHealth, SiteHealth
+from network.inventory import Site
+from network.observation import Kind, SessionHere
+from network.snapshot import Snapshot, SourceState
+from network.verdict import Overall, Verdict
+
+SCHEMA = 1
+
+#: A status does not need the ticket system; every other source is needed to know the network.
+_NOT_NEEDED = frozenset({"servicenow"})
+
+
+def exit_code(health: SiteHealth, snapshot: Snapshot) -> Exit:
+    """3 when a path is down or a needed system cannot be reached; else 1 unless everything is healthy."""
+    away = any(not s.reachable for s in snapshot.sources.values() if s.name not in _NOT_NEEDED)
+    if away or any(path.verdict is Verdict.DOWN for path in health.paths):
+        return Exit.UNREACHABLE
+    failing = any(source.error for source in snapshot.sources.values())
+    return Exit.IMPAIRED if failing or health.verdict is not Overall.HEALTHY else Exit.OK
+
+
+def document(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime) -> dict[str, Any]:
+    """The whole status; clouds and paths in site-file order; what is not known is null."""
+    return {
+        "schema": SCHEMA,
+        "site": site.name,
+        "mode": site.mode,
+        "at": stamp(now),
+        "verdict": health.verdict.value,
+        "clouds": [_cloud(cloud) for cloud in health.clouds],
+        "paths": [_path(path) for path in health.paths],
+        "alerts": [_alert(alert) for alert in health.alerts],
+        "sources": [_source(source, now) for source in snapshot.sources.values()],
+    }
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC with a Z, to the millisecond where there are any."""
+    if moment is None:
+        return None
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace(".000+00:00", "Z").replace("+00:00", "Z")
+
+
+def _round(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _cloud(cloud: CloudHealth) -> dict[str, Any]:
+    return {
+        "name": cloud.name,
+        "verdict": cloud.verdict.value,
+        "why": cloud.why,
+        "carried_by": list(cloud.carried_by),
+        "return_by": list(cloud.way_back.paths),
+        "return_source": cloud.way_back.basis,
+        "return_age_s": _round(cloud.way_back.age_s),
+        "symmetric": cloud.symmetric,
+        "spares": list(cloud.spares),
+        "one_loss_from": list(cloud.one_loss_from),
+    }
+
+
+def _path(path: PathHealth) -> dict[str, Any]:
+    return {
+        "name": path.name,
+        "cloud": path.path.cloud,
+        "role": path.role,
+        "verdict": path.verdict.value,
+        "why": path.why,
+        "layers": {name: layer.verdict.value for name, layer in path.layers.items()},
+        "evidence": {
+            name: {"why": layer.why, "source": layer.source, "age_s": _round(layer.age_s)}
+            for name, layer in path.layers.items()
+            if layer.source or layer.why
+        },
+        "prefixes": {
+            "received": path.prefixes.received,
+            "advertised": path.prefixes.advertised,
+            "limit_here": path.prefixes.limit_here,
+            "limit_there": path.prefixes.limit_there,
+        },
+        "rtt_ms": _round(path.rtt_ms, 2),
+        "loss_pct": _round(path.loss_pct),
+        "load_mbps": _round(path.load_mbps),
+        "rate_mbps": path.rate_mbps,
+        "age_s": _round(path.age_s),
+        "age_there_s": _round(path.age_there_s),
+        "stale": path.stale,
+        "since": stamp(path.since),
+    }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "severity": alert.severity,
+        "path": alert.path,
+        "text": alert.text,
+        "since": stamp(alert.since),
+    }
+
+
+def _source(source: SourceState, now: datetime) -> dict[str, Any]:
+    age = (now - source.last_ok).total_seconds() if source.last_ok else None
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "ok": source.ok,
+        "age_s": _round(age),
+        "error": source.error or (None if source.last_ok else "has not answered yet"),
+    }
+
+
+def sessions(site: Site, snapshot: Snapshot, now: datetime) -> list[dict[str, Any]]:
+    """Every BGP session of the site as our routers see it, with its evidence and age."""
+    return [_session(site, snapshot, name, now) for name in (session.name for session in site.sessions)]
+
+
+def _session(site: Site, snapshot: Snapshot, name: str, now: datetime) -> dict[str, Any]:
+    session = site.session(name)
+    seen = snapshot.get(Kind.SESSION_HERE, name)
+    here = seen.fact if seen and isinstance(seen.fact, SessionHere) else None
+    return {
+        "name": name,
+        "router": session.router,
+        "peer": str(session.peer),
+        "peer_asn": session.peer_asn,
+        "there": session.there,
+        "state": here.state if here else "unknown",
+        "reason": (here.shutdown_text or here.reason) if here else "",
+        "since": stamp(here.since) if here else None,
+        "received": here.received if here else None,
+        "advertised": here.advertised if here else None,
+        "drops": here.drops if here else None,
+        "age_s": _round(seen.age_s(now)) if seen else None,
+        "stale": seen.stale(now) if seen else True,
+        "evidence": seen.evidence if seen else "",
+    }

@@ -1,0 +1,142 @@
+"""The composition root: the only place that names concrete connectors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.collector import Collector
+from connectors.ports import StatusSource
+from connectors.pulse import PulseSource
+from connectors.servicenow import ServiceNow
+from console.session import OperatorSession
+from console.sites import Chosen
+from network.inventory import Router, Site
+from network.observation import Kind, SessionHere
+from network.snapshot import Snapshot
+
+#: A cloud's tables follow its sessions by about this much (measured on the lab's routers: updates go out 1.2 s late).
+CLOUDS_LAG_S = 2.0
+
+
+def utc_now() -> datetime:
+    """The product's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A site being watched: its collector, and the session whose credentials it uses."""
+
+    chosen: Chosen
+    session: OperatorSession
+    collector: Collector
+    tickets: Callable[[], Awaitable[ServiceNow]]
+
+    @property
+    def site(self) -> Site:
+        return self.chosen.site
+
+
+@contextlib.asynccontextmanager
+async def watching(chosen: Chosen, operator: str | None) -> AsyncIterator[Watch]:
+    """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves."""
+    session = OperatorSession(chosen.site, chosen.lab_folder, operator)
+    desk = _TicketDesk(chosen.site, session)
+    # Jitter only: nobody could use knowing it.
+    collector = Collector(_sources(chosen.site, session, desk), utc_now, random.Random())  # noqa: S311
+    await collector.start()
+    follow = asyncio.create_task(_look_again(chosen.site, collector), name="look again")
+    try:
+        yield Watch(chosen, session, collector, desk.tickets)
+    finally:
+        follow.cancel()
+        await asyncio.gather(follow, return_exceptions=True)
+        await collector.stop()
+        await desk.close()
+        with contextlib.suppress(Exception):  # leaving: the token ends by itself too
+            await session.close()
+
+
+class _TicketDesk:
+    """One client of the ticket system for the whole session, made with the credential that Vault holds for it."""
+
+    def __init__(self, site: Site, session: OperatorSession) -> None:
+        self._system, self._session = site.systems.servicenow, session
+        self._client: ServiceNow | None = None
+        self._turn = asyncio.Lock()
+
+    async def tickets(self) -> ServiceNow:
+        async with self._turn:
+            if self._client is None:
+                secret = await self._session.kv(self._system.credential)
+                self._client = ServiceNow(self._system.address, secret["user"], secret["password"], deadline_s=8.0)
+            return self._client
+
+    async def pulse(self) -> object:
+        return await (await self.tickets()).health()
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+
+def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[StatusSource]:
+    from connectors.aws import AwsSource
+    from connectors.azure import AzureSource
+    from connectors.megaport import MegaportSource
+    from connectors.probes import probe_source
+
+    systems = site.systems
+
+    return [
+        *(_router(site, router, session) for router in site.routers),
+        MegaportSource(site, utc_now, lambda: session.kv(systems.megaport.credential)),
+        AzureSource(site, utc_now, session.azure),
+        AwsSource(site, utc_now, session.aws),
+        PulseSource(site, "vault", "secrets", systems.vault.cadence_s, session.pulse),
+        PulseSource(site, "servicenow", "tickets", systems.servicenow.cadence_s, desk.pulse),
+        probe_source(
+            site, utc_now, lambda line: session.sign(systems.vault.probe_role, systems.vault.probe_principal, line)
+        ),
+    ]
+
+
+def _router(site: Site, router: Router, session: OperatorSession) -> StatusSource:
+    from connectors.routers.session import RouterSession
+    from connectors.routers.source import RouterSource
+    from connectors.routers.ssh import Login
+
+    vault = site.systems.vault
+    login = Login(
+        vault.read_principal,
+        vault.host_ca,
+        lambda line: session.sign(vault.read_role, vault.read_principal, line),
+    )
+    return RouterSource(site, router, RouterSession(router, login), utc_now)
+
+
+async def _look_again(site: Site, collector: Collector) -> None:
+    """A session that changed makes the clouds and the fabric be asked at once, and the clouds once more: they lag."""
+    loop = asyncio.get_running_loop()
+    revision, before = 0, dict[str, Any]()
+    while True:
+        snapshot = await collector.wait(revision, 60.0)
+        revision = snapshot.revision
+        now = _sessions(site, snapshot)
+        if before and now != before:
+            for name in ("megaport", "azure", "aws"):
+                collector.poke(name)
+            for name in ("azure", "aws"):
+                loop.call_later(CLOUDS_LAG_S, collector.poke, name)
+        before = now or before
+
+
+def _sessions(site: Site, snapshot: Snapshot) -> dict[str, Any]:
+    facts = ((s.name, snapshot.fact(Kind.SESSION_HERE, s.name, SessionHere)) for s in site.sessions)
+    return {name: (fact.state, fact.received, fact.advertised) for name, fact in facts if fact}

@@ -1,0 +1,221 @@
+"""Driving the real binary against an embedded lab: folders of its own, every command a process, one long observer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+BINARY = str(Path(sys.executable).with_name("interlock"))
+DEADLINE_S = 60.0
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said on each stream."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Cli:
+    """The `interlock` command with XDG folders of its own under `root`, and nothing of the caller's environment."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+        self.env = {**kept, "HOME": str(root), "XDG_STATE_HOME": str(self.state), "XDG_CONFIG_HOME": str(self.config)}
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def lab_folder(self) -> Path:
+        return self.state / "interlock" / "lab"
+
+    def run(
+        self, *args: str, input: str | None = None, env: Mapping[str, str] | None = None, timeout_s: float = DEADLINE_S
+    ) -> Result:
+        """Run one command to its end. Without `input` it reads from an empty pipe: there is no terminal."""
+        done = subprocess.run(
+            [BINARY, *args],
+            input=input or "",
+            capture_output=True,
+            text=True,
+            env={**self.env, **(env or {})},
+            timeout=timeout_s,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *args: str) -> Result:
+        """Run one command that must end with 0."""
+        result = self.run(*args)
+        assert result.code == 0, f"{args} ended {result.code}:\n{result.out}\n{result.err}"
+        return result
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running; the caller ends it."""
+        return subprocess.Popen(
+            [BINARY, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.env,
+        )
+
+    # -- the lab's words
+
+    def change(self, *args: str) -> str:
+        """A new change of the lab's ServiceNow, by default one that permits anything now."""
+        return self.ok("lab", "change", "new", *args).out.strip()
+
+    def ledger(self) -> list[Document]:
+        writes: list[Document] = self.ok("lab", "ledger", "--json").json["writes"]
+        return writes
+
+    def router_writes(self) -> list[str]:
+        """What the routers saw written, `router> line`, oldest first."""
+        return [f"{w['where']}> {w['what']}" for w in self.ledger() if w["where"].startswith("edge-")]
+
+    def heal(self) -> None:
+        self.ok("lab", "heal")
+
+    # -- runs
+
+    def drain(self, change: str, *more: str, **named: Any) -> Result:
+        return self.run("run", "drain-port", "port=port-a", "--change", change, "--write", "--yes", *more, **named)
+
+    def plan(self) -> Document:
+        document: Document = self.ok("plan", "drain-port", "port=port-a", "--json").json
+        return document
+
+    def show(self, run: str) -> Document:
+        document: Document = self.ok("show", run, "--json").json
+        return document
+
+    def runs(self) -> list[Document]:
+        rows: list[Document] = self.ok("runs", "--json").json["runs"]
+        return rows
+
+
+@contextlib.contextmanager
+def lab_up(root: Path) -> Iterator[Cli]:
+    """A lab with folders of its own; afterwards it is gone with everything that it started."""
+    cli = Cli(root)
+    cli.ok("lab", "up", "--detach")
+    try:
+        yield cli
+    finally:
+        cli.ok("lab", "down")
+
+
+def until(what: str, found: Callable[[], Any], within_s: float = 20.0) -> Any:
+    """Wait for something true and return it."""
+    deadline = time.monotonic() + within_s
+    while not (value := found()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within_s:g} s: {what}")
+        time.sleep(0.02)
+    return value
+
+
+class Observer:
+    """One `status --watch --json` for many tests: every line with the moment at which it was read."""
+
+    def __init__(self, cli: Cli) -> None:
+        self._process = cli.start("status", "--watch", "--json")
+        self._lines: list[tuple[float, Document]] = []
+        self._grown = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        self._reader.join(10)
+        for stream in (self._process.stdout, self._process.stderr):
+            assert stream
+            stream.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            with self._grown:
+                self._lines.append((time.monotonic(), json.loads(line)))
+                self._grown.notify_all()
+
+    def until(
+        self, what: str, holds: Callable[[Document], Any], within_s: float = 12.0, since: float | None = None
+    ) -> tuple[float, Document]:
+        """The first line after `since` (default: now) for which it holds, and how many seconds later it came."""
+        since = time.monotonic() if since is None else since
+        deadline, looked = since + within_s, 0
+        with self._grown:
+            while True:
+                for at, document in self._lines[looked:]:
+                    if at >= since and holds(document):
+                        return at - since, document
+                looked = len(self._lines)
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._grown.wait(left):
+                    if looked < len(self._lines):
+                        continue
+                    last = json.dumps(self._lines[-1][1], indent=1) if self._lines else "nothing at all"
+                    pytest.fail(f"not within {within_s:g} s: {what}\nlast said: {last[:6000]}")
+
+
+def path(document: Document, name: str) -> Document:
+    return next(path for path in document["paths"] if path["name"] == name)
+
+
+def cloud(document: Document, name: str) -> Document:
+    return next(cloud for cloud in document["clouds"] if cloud["name"] == name)
+
+
+def source(document: Document, name: str) -> Document:
+    return next(source for source in document["sources"] if source["name"] == name)
+
+
+def alert(document: Document, begins: str) -> Document | None:
+    """The alert whose id begins so, if there is one."""
+    return next((alert for alert in document["alerts"] if alert["id"].startswith(begins)), None)
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process under one, by the kernel's own list."""
+    found: set[int] = set()
+    todo = [pid]
+    while todo:
+        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                new = {int(word) for word in children.read_text().split()} - found
+                found |= new
+                todo += new
+    return found

@@ -1,0 +1,463 @@
+"""What `interlock status` says of every failure that the lab can make, and how soon. One observer watches them all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, lab_up, path, source
+
+pytestmark = pytest.mark.vault
+
+PATHS = ["er-primary", "er-secondary", "vpn-1", "vpn-2"]
+ALL_PATHS = [*(f"azure/{p}" for p in PATHS), *(f"aws/{p}" for p in ("dx-1", "dx-2", "vpn-1", "vpn-2"))]
+LAYERS = ["port", "vxc", "circuit", "bgp_here", "bgp_there", "bfd", "attach", "probe"]
+SOURCES = {"edge-1", "edge-2", "megaport", "azure", "aws", "vault", "servicenow", "probes"}
+REST = {"azure": ("azure/er-primary",), "aws": ("aws/dx-1",)}
+#: Microsoft's and the cloud's tables are asked every 5 s; what a cloud says is stale after two of these.
+CLOUD_INTERVAL_S = 5.0
+SILENT_LOSS_WITHIN_S = 1.5
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    with lab_up(tmp_path_factory.mktemp("status")) as cli:
+        yield cli
+
+
+@pytest.fixture(scope="module")
+def observer(lab: Cli) -> Iterator[Observer]:
+    with Observer(lab) as eyes:
+        eyes.until("the lab is at rest", at_rest)
+        yield eyes
+
+
+@pytest.fixture
+def eyes(lab: Cli, observer: Observer) -> Iterator[Observer]:
+    """The observer of a healthy lab; what a test broke is mended, and seen to be."""
+    yield observer
+    lab.heal()
+    observer.until("healed: everything is as it was", at_rest, 30.0)
+
+
+def at_rest(seen: Document) -> bool:
+    return (
+        seen["verdict"] == "healthy"
+        and carried(seen) == REST == returned(seen)
+        and all(each["ok"] for each in seen["sources"])
+        and not any(layer in {"down", "stale"} for p in seen["paths"] for layer in p["layers"].values())
+    )
+
+
+def carried(seen: Document) -> dict[str, tuple[str, ...]]:
+    return {each["name"]: tuple(each["carried_by"]) for each in seen["clouds"]}
+
+
+def returned(seen: Document) -> dict[str, tuple[str, ...]]:
+    return {each["name"]: tuple(each["return_by"]) for each in seen["clouds"]}
+
+
+def down(seen: Document) -> set[str]:
+    return {each["name"] for each in seen["paths"] if each["verdict"] == "down"}
+
+
+def fail(lab: Cli, *words: str) -> float:
+    """Break something; the moment when the lab said that it is broken."""
+    lab.ok("lab", "fail", *words)
+    return time.monotonic()
+
+
+# -- at rest
+
+
+def test_a_healthy_site_has_every_field_of_the_contract_in_its_order(lab: Cli) -> None:
+    result = lab.run("status", "--json")
+    assert result.code == 0, result.out + result.err
+    assert "using the lab's site" in result.err
+    seen = result.json
+    assert (seen["schema"], seen["site"], seen["mode"], seen["verdict"]) == (1, "reference", "lab", "healthy")
+    assert seen["at"].endswith("Z")
+    assert [each["name"] for each in seen["clouds"]] == ["azure", "aws"]
+    assert [each["name"] for each in seen["paths"]] == ALL_PATHS
+    assert {each["name"] for each in seen["sources"]} == SOURCES
+    assert carried(seen) == REST == returned(seen)
+    for each in seen["clouds"]:
+        assert each["symmetric"] is True
+        assert each["return_source"] in {"measured", "table", "inferred"}
+        assert each["return_age_s"] >= 0
+        assert len(each["spares"]) == 3
+        assert each["one_loss_from"] == []
+    for each in seen["sources"]:
+        assert {"name", "kind", "ok", "age_s", "error"} <= each.keys()
+        assert (each["ok"], each["error"]) == (True, None)
+
+
+def test_every_path_has_its_layers_prefixes_and_figures(eyes: Observer) -> None:
+    _, seen = eyes.until("a load is measured", lambda d: all(p["load_mbps"] is not None for p in d["paths"]))
+    for each in seen["paths"]:
+        assert list(each["layers"]) == LAYERS
+        vpn = "/vpn-" in each["name"]
+        absent = {name for name, layer in each["layers"].items() if layer == "none"}
+        assert absent == ({"port", "vxc", "bfd"} if vpn else set())
+        assert {layer for name, layer in each["layers"].items() if name not in absent} == {"up"}
+        assert each["prefixes"]["received"] == 2, each
+        assert each["prefixes"]["advertised"] == 3, "two sanctioned prefixes and the path's own probe address"
+        assert each["prefixes"]["limit_here"] == 100
+        assert each["rtt_ms"] > 0
+        assert each["loss_pct"] == 0
+        assert each["rate_mbps"] == (500 if vpn else 1000)
+        assert each["age_s"] is not None
+        assert each["age_there_s"] is not None
+        assert (each["stale"], each["verdict"], each["why"]) == (False, "up", "")
+    assert {each["name"]: each["role"] for each in seen["paths"] if each["cloud"] == "azure"} == {
+        "azure/er-primary": "active",
+        "azure/er-secondary": "standby",
+        "azure/vpn-1": "backup",
+        "azure/vpn-2": "backup",
+    }
+    assert path(seen, "azure/er-primary")["load_mbps"] > 100
+
+
+def test_plain_and_no_color_have_no_escape_codes_and_status_is_told_by_mark_and_word(lab: Cli) -> None:
+    for words, env in ((("status", "--plain"), {}), (("status",), {"NO_COLOR": "1"})):
+        result = lab.run(*words, env=env)
+        assert result.code == 0
+        assert "\x1b" not in result.out + result.err
+        assert "= HEALTHY" in result.out
+        assert "out er-primary" in result.out
+
+
+def test_tables_of_paths_and_sessions(lab: Cli) -> None:
+    rows = lab.ok("paths", "--json").json
+    assert (rows["schema"], [row["name"] for row in rows["paths"]]) == (1, ALL_PATHS)
+    session = lab.ok("sessions", "er-primary", "--json").json["sessions"]
+    assert [(s["name"], s["router"], s["state"], s["peer_asn"]) for s in session] == [
+        ("er-primary", "edge-1", "Established", 12076)
+    ]
+    for command, word in (("paths", "azure/er-primry"), ("sessions", "er-primry")):
+        wrong = lab.run(command, word)
+        assert wrong.code == 2
+        assert "did you mean" in wrong.err
+
+
+# -- which site
+
+
+def test_which_site_flag_then_environment_then_config_then_lab(lab: Cli) -> None:
+    text = (lab.lab_folder / "site.yaml").read_text()
+    files = {name: lab.root / f"{name}.yaml" for name in ("flag", "environment")}
+    files["config"] = lab.config / "interlock" / "site.yaml"
+    for name, file in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A probe session to nowhere: the site is only loaded, and refused at the name that it does not know.
+        file.write_text(text.replace("name: reference", f"name: {name}", 1).replace("mode: lab", "mode: lab-rat", 1))
+    try:
+        env = {"INTERLOCK_SITE": str(files["environment"])}
+        asked = {
+            "flag": lab.run("paths", "--site", str(files["flag"]), env=env),
+            "environment": lab.run("paths", env=env),
+            "config": lab.run("paths"),
+        }
+        for name, result in asked.items():
+            assert result.code == 2
+            assert str(files[name]) in result.err, f"{name} was not the file in use"
+            assert "lab-rat" in result.err
+    finally:
+        files["config"].unlink()
+    last = lab.ok("paths", "--json")
+    assert f"using the lab's site {lab.lab_folder / 'site.yaml'}" in last.err
+
+
+def test_site_check_names_line_value_and_nearest_name(lab: Cli, tmp_path: Path) -> None:
+    good = (lab.lab_folder / "site.yaml").read_text()
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(good.replace("router: edge-1", "router: egde-1", 1))
+    result = lab.run("site", "check", str(bad))
+    assert result.code == 2
+    assert f"{bad}:" in result.err
+    assert "egde-1" in result.err
+    assert "did you mean 'edge-1'?" in result.err
+    bad.write_text("schema: [")
+    assert lab.run("site", "check", str(bad)).code == 2
+    missing = lab.run("site", "check", str(tmp_path / "nowhere.yaml"))
+    assert missing.code == 2
+    assert "nowhere.yaml" in missing.err
+
+
+def test_the_schema_is_one_and_the_labs_site_fits_it(lab: Cli) -> None:
+    schema = lab.ok("schema", "site").json
+    site = yaml.safe_load((lab.lab_folder / "site.yaml").read_text())
+    assert schema["type"] == "object"
+    assert set(schema["required"]) <= site.keys() <= schema["properties"].keys()
+    named = {f"#/$defs/{name}" for name in schema["$defs"]}
+    assert set(references(schema)) <= named, "an editor finds every type that is referred to"
+    assert lab.run("schema", "sight").code == 2
+
+
+def references(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            yield from [value] if key == "$ref" else references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from references(value)
+
+
+def test_version_and_help(lab: Cli) -> None:
+    assert lab.ok("--version").out.startswith("interlock 0")
+    assert "rollback" in lab.ok("--help").out
+
+
+# -- links
+
+
+def test_a_silent_port_is_seen_within_a_second_and_a_half(lab: Cli, eyes: Observer) -> None:
+    def told(seen: Document) -> bool:
+        return {"azure/er-primary", "aws/dx-1"} <= down(seen)
+
+    broken = fail(lab, "port-a", "--silent")
+    took, seen = eyes.until("bgp is down on port-a", told, since=broken)
+    assert took <= SILENT_LOSS_WITHIN_S
+    primary = path(seen, "azure/er-primary")
+    assert primary["layers"] | {"bgp_there": "", "attach": "", "probe": "", "circuit": ""} == {
+        "port": "up", "vxc": "up", "bgp_here": "down", "bfd": "down",
+        "circuit": "", "bgp_there": "", "attach": "", "probe": "",
+    }  # fmt: skip
+    assert primary["layers"]["circuit"] == "up"
+    assert "BFD detection time expired" in primary["why"]
+    assert "port, vxc, circuit up" in primary["why"]
+    assert alert(seen, "path:azure/er-primary")["severity"] == "critical"  # type: ignore[index] -- its absence fails
+    moved = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
+    eyes.until("both clouds, both ways, on port-b", lambda d: carried(d) == moved == returned(d), since=broken)
+    once = lab.run("status", "--json")
+    assert once.code == 3
+    assert once.json["verdict"] == "degraded"
+
+
+SECONDARY = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
+AZURE_MOVED = {**REST, "azure": SECONDARY["azure"]}
+AWS_MOVED = {**REST, "aws": SECONDARY["aws"]}
+VPN = {"azure": ("azure/vpn-1", "azure/vpn-2"), "aws": ("aws/vpn-1", "aws/vpn-2")}
+PORT_A, PORT_B = {"azure/er-primary", "aws/dx-1"}, {"azure/er-secondary", "aws/dx-2"}
+TUNNELS = {"azure/vpn-1", "azure/vpn-2", "aws/vpn-1", "aws/vpn-2"}
+
+
+NO_LIGHT, PROVIDER = "no carrier on", "the provider says"
+#: Things that share no path are broken together: one look for all of them.
+LINKS: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, str]]] = {
+    "port-a": (SECONDARY, dict.fromkeys(PORT_A, f"port: {NO_LIGHT} port-a")),
+    "port-b": (REST, dict.fromkeys(PORT_B, f"port: {NO_LIGHT} port-b")),
+    "vxc-azure-a dx-1 vpn-azure-2": (SECONDARY, {
+        "azure/er-primary": f"vxc: {NO_LIGHT} vxc-azure-a", "aws/dx-1": f"circuit: {PROVIDER} connection down",
+        "azure/vpn-2": f"circuit: {PROVIDER} NotConnected"}),
+    "er-primary vxc-aws-a vpn-aws-1": (SECONDARY, {
+        "azure/er-primary": f"circuit: {PROVIDER}", "aws/dx-1": f"vxc: {NO_LIGHT} vxc-aws-a",
+        "aws/vpn-1": f"circuit: {PROVIDER} DOWN"}),
+    "vxc-azure-b dx-2 vpn-aws-2": (REST, {
+        "azure/er-secondary": f"vxc: {NO_LIGHT} vxc-azure-b", "aws/dx-2": f"circuit: {PROVIDER} connection down",
+        "aws/vpn-2": f"circuit: {PROVIDER} DOWN"}),
+    "er-secondary vxc-aws-b vpn-azure-1": (REST, {
+        "azure/er-secondary": f"circuit: {PROVIDER}", "aws/dx-2": f"vxc: {NO_LIGHT} vxc-aws-b",
+        "azure/vpn-1": f"circuit: {PROVIDER} NotConnected"}),
+    "fabric": (VPN, dict.fromkeys(PORT_A | PORT_B, f"vxc: {NO_LIGHT} vxc-a")),
+    "internet": (REST, dict.fromkeys(TUNNELS, f"circuit: {PROVIDER}")),
+}  # fmt: skip
+#: What is left hangs on one domain each.
+ONE_LOSS = {
+    "fabric": {"azure": ["vpngw-azure"], "aws": []},
+    "internet": {"azure": ["er-circuit", "ergw-azure", "frankfurt"], "aws": ["dxgw"]},
+}
+
+
+@pytest.mark.parametrize("things", LINKS)
+def test_a_broken_link_is_told_with_its_lowest_layer_and_who_carries_now(
+    lab: Cli, eyes: Observer, things: str
+) -> None:
+    wanted, reasons = LINKS[things]
+    for thing in things.split():
+        since = fail(lab, thing)
+
+    def told(seen: Document) -> bool:
+        said = [path(seen, name)["why"].startswith(why) for name, why in reasons.items()]
+        losses = {each["name"]: each["one_loss_from"] for each in seen["clouds"]}
+        dark = losses == ONE_LOSS.get(things, losses)
+        return down(seen) == set(reasons) and all(said) and dark and carried(seen) == wanted == returned(seen)
+
+    _, seen = eyes.until(f"{things}: {reasons}, carried by {wanted}", told, since=since)
+    assert seen["verdict"] == "degraded"
+    hurt = {name.split("/")[0] for name in reasons}
+    assert {each["name"] for each in seen["clouds"] if each["verdict"] != "healthy"} == hurt
+    for name in reasons:
+        assert path(seen, name)["role"] == "down"
+        assert alert(seen, f"path:{name}"), f"no alert for {name}"
+    for each in seen["clouds"]:
+        assert not set(reasons) & set(each["spares"])
+        assert bool(each["one_loss_from"]) == bool(alert(seen, f"dark:{each['name']}"))
+
+
+@pytest.mark.parametrize(("dead", "alive", "carries"), [("edge-1", "edge-2", SECONDARY), ("edge-2", "edge-1", REST)])
+def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
+    lab: Cli, eyes: Observer, dead: str, alive: str, carries: dict[str, tuple[str, ...]]
+) -> None:
+    since = fail(lab, dead)
+
+    def told(seen: Document) -> bool:
+        return (
+            not source(seen, dead)["ok"]
+            and carried(seen) == carries
+            and all(each["one_loss_from"] == [alive] for each in seen["clouds"])
+            and len(down(seen)) == 4
+        )
+
+    _, seen = eyes.until(f"{dead} cannot be reached; only {alive} is left", told, since=since)
+    assert source(seen, dead)["error"]
+    assert source(seen, alive)["ok"]
+    assert alert(seen, "dark:azure")
+    assert alert(seen, "dark:aws")
+    assert {path(seen, name)["layers"]["bgp_here"] for name in down(seen)} <= {"stale", "unknown"}
+    assert seen["verdict"] == "degraded"
+
+
+def test_without_ibgp_each_edge_goes_its_own_way_and_that_is_said(lab: Cli, eyes: Observer) -> None:
+    since = fail(lab, "ibgp")
+    both = {"azure": ("azure/er-primary", "azure/er-secondary"), "aws": ("aws/dx-1", "aws/dx-2")}
+    _, seen = eyes.until("both edges use their own port", lambda d: carried(d) == both, since=since)
+    assert cloud(seen, "azure")["symmetric"] is False
+    assert alert(seen, "asymmetry:azure")
+
+
+# -- misconfigurations and providers
+
+
+def test_without_addpath_the_standby_is_not_held_but_nothing_is_down(lab: Cli, eyes: Observer) -> None:
+    since = fail(lab, "no-addpath")
+    _, seen = eyes.until("seen", lambda d: d["verdict"] == "healthy" and carried(d) == REST, since=since)
+    assert down(seen) == set()
+    fail(lab, "port-a", "--silent")
+    eyes.until("the standby still takes over in the end", lambda d: carried(d) == SECONDARY, since=since)
+
+
+def test_a_provider_drain_moves_both_directions(lab: Cli, eyes: Observer) -> None:
+    since = fail(lab, "provider-drain")
+    _, seen = eyes.until(
+        "azure is on er-secondary both ways", lambda d: carried(d) == AZURE_MOVED == returned(d), since=since
+    )
+    assert down(seen) == set(), "its session is up: a drain is no failure"
+    assert path(seen, "azure/er-primary")["role"] == "standby"
+
+
+@pytest.mark.parametrize(("words", "prefix"), [((), "10.200.0.0/16"), (("--supernet",), "10.0.0.0/8")])
+def test_an_ot_leak_is_a_critical_alert_on_the_path_that_leaks(
+    lab: Cli, eyes: Observer, words: tuple[str, ...], prefix: str
+) -> None:
+    since = fail(lab, "ot-leak", *words)
+    _, seen = eyes.until(f"{prefix} leaks", lambda d: alert(d, f"ot:azure/er-secondary:{prefix}"), 4.0, since)
+    found = alert(seen, "ot:")
+    assert found
+    assert (found["severity"], found["path"]) == ("critical", "azure/er-secondary")
+    assert prefix in found["text"]
+    assert "10.200.0.0/14" in found["text"]
+    lab.heal()
+    eyes.until("the alert is gone with its cause", lambda d: not alert(d, "ot:"))
+
+
+def test_too_many_prefixes_stop_the_session_and_the_reason_is_max_prefix(lab: Cli, eyes: Observer) -> None:
+    since = fail(lab, "max-prefix")
+    _, seen = eyes.until(
+        "er-primary is stopped",
+        lambda d: "max-prefix" in path(d, "azure/er-primary")["why"] and carried(d) == AZURE_MOVED,
+        since=since,
+    )
+    assert path(seen, "azure/er-primary")["layers"]["bgp_here"] == "down"
+
+
+def test_a_flapping_session_is_an_alert_of_its_own(lab: Cli, eyes: Observer) -> None:
+    before = lab.ok("sessions", "er-primary", "--json").json["sessions"][0]["drops"]
+    since = fail(lab, "flap")
+    _, seen = eyes.until("flaps", lambda d: alert(d, "flap:azure/er-primary"), since=since)
+    assert alert(seen, "flap:azure/er-primary")["severity"] == "warning"  # type: ignore[index] -- found just before
+    assert before is not None
+
+
+def test_asymmetry_is_told_with_both_ways(lab: Cli, eyes: Observer) -> None:
+    since = fail(lab, "asymmetry")
+    _, seen = eyes.until(
+        "out by er-primary, back by er-secondary",
+        lambda d: carried(d) == REST and returned(d) == AZURE_MOVED,
+        since=since,
+    )
+    assert cloud(seen, "azure")["symmetric"] is False
+    found = alert(seen, "asymmetry:azure")
+    assert found
+    assert "out by azure/er-primary, back by azure/er-secondary" in found["text"]
+
+
+# -- systems
+
+
+def test_systems_that_fail_say_so_one_by_one_and_what_they_said_grows_stale_but_never_healthy(
+    lab: Cli, eyes: Observer
+) -> None:
+    since = fail(lab, "azure", "--fault", "500")
+    _, seen = eyes.until("azure fails", lambda d: not source(d, "azure")["ok"], 2 * CLOUD_INTERVAL_S, since)
+    assert "500" in source(seen, "azure")["error"]
+    assert {each["name"] for each in seen["sources"] if each["ok"]} == SOURCES - {"azure"}
+
+    took, seen = eyes.until(
+        "what azure said is stale", lambda d: path(d, "azure/er-primary")["stale"], 2 * CLOUD_INTERVAL_S + 6, since
+    )
+    assert cloud(seen, "azure")["verdict"] != "healthy"
+    assert cloud(seen, "aws")["verdict"] == "healthy"
+    assert seen["verdict"] != "healthy"
+    primary = path(seen, "azure/er-primary")
+    assert primary["layers"]["bgp_here"] == "up", "our own routers are still asked"
+    assert {primary["layers"][name] for name in ("circuit", "bgp_there", "attach")} <= {"stale", "up"}
+    assert primary["age_there_s"] > CLOUD_INTERVAL_S
+
+    for words in (("megaport", "429"), ("aws", "garbage"), ("servicenow", "down"), ("vault", "sealed")):
+        fail(lab, words[0], "--fault", words[1])
+    _, seen = eyes.until(
+        "every system says what is wrong",
+        lambda d: {s["name"] for s in d["sources"] if not s["ok"]} == {"azure", "megaport", "aws", "servicenow", "vault"},
+        25.0,
+    )
+    words = {each["name"]: each["error"] or "" for each in seen["sources"]}
+    assert "429" in words["megaport"]
+    assert "sealed" in words["vault"]
+    assert "aws" in words["aws"]
+    assert "onnection" in words["servicenow"]
+    assert source(seen, "edge-1")["ok"], "the routers' certificates are still good: they go on"
+    lab.heal()
+    eyes.until("recovered, without a restart", at_rest, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [
+        ({"azure": ("hang", "")}, 3),
+        ({"megaport": ("down", ""), "aws": ("slow", "")}, 3),
+        ({"aws": ("429", "429"), "megaport": ("garbage", ""), "servicenow": ("down", "")}, 1),
+        ({"vault": ("sealed", "sealed")}, 3),
+    ],
+)
+def test_one_status_with_systems_broken_has_the_right_code_and_each_source_says_why(
+    lab: Cli, eyes: Observer, faults: dict[str, tuple[str, str]], code: int
+) -> None:
+    for system, (fault, _) in faults.items():
+        fail(lab, system, "--fault", fault)
+    result = lab.run("status", "--json")
+    seen = result.json
+    for system, (_, said) in faults.items():
+        assert not source(seen, system)["ok"]
+        assert said in source(seen, system)["error"]
+        if system in {"azure", "aws"}:
+            assert cloud(seen, system)["verdict"] != "healthy"
+            there = [path(seen, name)["layers"]["bgp_there"] for name in ALL_PATHS if name.startswith(system)]
+            assert set(there) == {"unknown"}
+    assert seen["verdict"] != "healthy"
+    assert result.code == code, json.dumps(seen["sources"], indent=1)

@@ -1,0 +1,174 @@
+"""The product on real routers: what every failure looks like, and a drain that loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, until
+
+pytestmark = [pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
+
+PORT_A = {"azure": "azure/er-primary", "aws": "aws/dx-1"}
+PORT_B = {"azure": "azure/er-secondary", "aws": "aws/dx-2"}
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    cli = Cli(tmp_path_factory.mktemp("frr"))
+    up = cli.run("lab", "up", "--routers", "frr", "--detach")
+    assert up.code == 0, up.err
+    try:
+        yield cli
+    finally:
+        cli.ok("lab", "down")
+
+
+@pytest.fixture(scope="module")
+def watch(cli: Cli) -> Iterator[Observer]:
+    with Observer(cli) as observer:
+        observer.until("a healthy site", steady, 40)
+        yield observer
+
+
+@pytest.fixture(autouse=True)
+def mended(cli: Cli, watch: Observer) -> Iterator[None]:
+    yield
+    cli.heal()
+    watch.until("healthy again after mending", steady, 60)
+
+
+def carried(document: Document, *, out: dict[str, str], back: dict[str, str]) -> bool:
+    return all(
+        cloud(document, name)["carried_by"] == [out[name]] and cloud(document, name)["return_by"] == [back[name]]
+        for name in out
+    )
+
+
+def steady(document: Document) -> bool:
+    return document["verdict"] == "healthy" and carried(document, out=PORT_A, back=PORT_A)
+
+
+def test_steady_state_is_healthy_both_ways_and_measured(cli: Cli, watch: Observer) -> None:
+    result = cli.run("status", "--json")
+    document = result.json
+    assert result.code == 0, json.dumps(document, indent=1)
+    assert carried(document, out=PORT_A, back=PORT_A)
+    assert {p["role"] for p in document["paths"]} == {"active", "standby", "backup"}
+    assert cloud(document, "azure")["return_source"] == "measured"
+    assert all(p["rtt_ms"] is not None and p["loss_pct"] == 0 for p in document["paths"])
+
+
+def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cli: Cli, watch: Observer) -> None:
+    cli.ok("lab", "fail", "port-a", "--silent")
+    took, document = watch.until(
+        "er-primary down at bgp_here",
+        lambda d: path(d, "azure/er-primary")["layers"]["bgp_here"] == "down",
+        5,
+    )
+    primary = path(document, "azure/er-primary")
+    assert took < 1.5
+    assert primary["layers"]["port"] == primary["layers"]["vxc"] == "up"
+    assert "BFD" in primary["why"]
+    watch.until("both clouds on port-b, both ways", lambda d: carried(d, out=PORT_B, back=PORT_B), 15)
+
+
+Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
+
+ROWS: list[Row] = [
+    ("port-a", (), lambda d: carried(d, out=PORT_B, back=PORT_B)),
+    (
+        "er-primary",
+        (),
+        lambda d: carried(
+            d,
+            out={"azure": PORT_B["azure"], "aws": PORT_A["aws"]},
+            back={"azure": PORT_B["azure"], "aws": PORT_A["aws"]},
+        ),
+    ),
+    (
+        "dx-1",
+        (),
+        lambda d: carried(
+            d,
+            out={"azure": PORT_A["azure"], "aws": PORT_B["aws"]},
+            back={"azure": PORT_A["azure"], "aws": PORT_B["aws"]},
+        ),
+    ),
+    (
+        "fabric",
+        (),
+        lambda d: all(
+            set(cloud(d, name)["carried_by"]) == {f"{name}/vpn-1", f"{name}/vpn-2"}
+            and cloud(d, name)["return_by"]
+            and all("vpn" in p for p in cloud(d, name)["return_by"])
+            for name in ("azure", "aws")
+        ),
+    ),
+    (
+        "provider-drain",
+        (),
+        lambda d: (
+            cloud(d, "azure")["carried_by"] == [PORT_B["azure"]]
+            and cloud(d, "azure")["return_by"] == [PORT_B["azure"]]
+            and cloud(d, "aws")["carried_by"] == [PORT_A["aws"]]
+        ),
+    ),
+    (
+        "max-prefix",
+        (),
+        lambda d: (
+            "max-prefix" in path(d, "azure/er-primary")["why"]
+            and carried(d, out=PORT_B | {"aws": PORT_A["aws"]}, back=PORT_B | {"aws": PORT_A["aws"]})
+        ),
+    ),
+    ("ot-leak", (), lambda d: alert(d, "ot:azure/er-secondary:10.200.0.0/16")),
+    ("flap", (), lambda d: alert(d, "flap:azure/er-primary")),
+]
+
+
+@pytest.mark.parametrize(("thing", "options", "ends_so"), ROWS, ids=[row[0] for row in ROWS])
+def test_every_failure_ends_as_the_table_says_both_ways(
+    cli: Cli, watch: Observer, thing: str, options: tuple[str, ...], ends_so: Callable[[Document], Any]
+) -> None:
+    cli.ok("lab", "fail", thing, *options)
+    watch.until(f"{thing} as required", ends_so, 45)
+
+
+def lost(counts: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Packets that did not arrive, less the few that are under way at the moment of asking."""
+    return {name: max(0.0, c["sent"] - c["received"] - 4) for name, c in counts.items()}
+
+
+def test_drain_and_undo_lose_no_packet_and_put_back_exactly_what_was(cli: Cli, watch: Observer) -> None:
+    before = cli.plan()
+    cli.ok("lab", "traffic", "--reset")
+    run = cli.drain(cli.change(), "--json")
+    assert run.code == 0, run.err
+    assert run.json["state"] == "COMPLETED"
+    watch.until("drained: both clouds on port-b, both ways", lambda d: carried(d, out=PORT_B, back=PORT_B), 10)
+    drained = cli.ok("lab", "traffic", "--json").json["clouds"]
+    assert lost(drained) == {"azure": 0, "aws": 0}, drained
+    back = cli.run("rollback", run.json["run"], "--write", "--yes", "--json")
+    assert back.code == 0, back.err
+    watch.until("steady again", steady, 20)
+    restored = cli.ok("lab", "traffic", "--json").json["clouds"]
+    assert lost(restored) == {"azure": 0, "aws": 0}, restored
+    assert restored["azure"]["sent"] > 1000
+    assert cli.plan()["hash"] == before["hash"]
+    assert cli.ok("journal", "verify").code == 0
+
+
+def test_a_second_lab_is_refused_and_told_whose_the_first_is(
+    tmp_path_factory: pytest.TempPathFactory, cli: Cli, watch: Observer
+) -> None:
+    other = Cli(tmp_path_factory.mktemp("second"))
+    refused = other.run("lab", "up", "--routers", "frr", "--detach")
+    assert refused.code in {3, 4}
+    assert str(cli.state) in refused.err
+    assert not (Path(other.lab_folder) / "lab.json").exists()
+    until("the first still runs", lambda: cli.run("lab", "status").code == 0)
