@@ -27,6 +27,9 @@ WINDOW_S, WINDOW_LEAST = 5.0, 3
 #: An answer is overdue after 4 round trips, at least 0.2 s; a late one still counts until the timeout.
 OVERDUE_TRIPS, OVERDUE_LEAST_S = 4.0, 0.2
 REBIND_S = 5.0
+#: Linux stamps a datagram when it arrives, so a thread that wakes late still measures the path and not itself.
+SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@ll")
 
 
 def ntp(seconds: float) -> int:
@@ -45,6 +48,16 @@ def unpack(data: bytes) -> tuple[int, int, float] | None:
         return None
     _, left, _, came, sequence, stamp, _, _ = _REPLY.unpack_from(data)
     return sequence, stamp, max(0.0, (left - came) / 2**32)
+
+
+def _waited_s(notes: list[tuple[int, int, bytes]]) -> float:
+    """How long ago the kernel took a datagram in, by its own stamp; 0 without one, or when the clock was set."""
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            waited = time.time() - (seconds + nanoseconds / 1e9)
+            return waited if 0.0 <= waited < REBIND_S else 0.0
+    return 0.0
 
 
 class Probe:
@@ -76,6 +89,8 @@ class PathProbe:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             made.setblocking(False)
+            with contextlib.suppress(OSError):  # not Linux: the time of waking has to do
+                made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             made.bind((self.source, 0))
             made.connect(self.target)
         except OSError as error:
@@ -86,25 +101,31 @@ class PathProbe:
         self.socket, self.why = made, ""
         return made
 
-    def send(self, bound: socket.socket, now: float) -> None:
+    def send(self, bound: socket.socket) -> None:
         stamp = ntp(time.time())
-        self.probes.append(Probe(self.sequence, now, stamp))
+        self.probes.append(Probe(self.sequence, time.monotonic(), stamp))
         # No route, or refused by the target: the probe is lost, and that is what it has to show.
         with contextlib.suppress(OSError):
             bound.send(pack(self.sequence, stamp))
         self.sequence = (self.sequence + 1) & 0xFFFFFFFF
 
-    def receive(self, now: float) -> None:
-        """One waiting reply; one that answers nothing we sent is left out, as is a queued ICMP error."""
-        try:
-            answer = unpack(self.socket.recv(2048)) if self.socket is not None else None
-        except OSError:
-            return
-        if answer is None:
-            return
+    def receive(self) -> None:
+        """Every waiting reply; one that answers nothing we sent is left out, as is a queued ICMP error."""
+        while self.socket is not None:
+            try:
+                data, notes, _, _ = self.socket.recvmsg(2048, 64)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            answer = unpack(data)
+            if answer is not None:
+                self._take(answer, time.monotonic() - _waited_s(notes))
+
+    def _take(self, answer: tuple[int, int, float], came: float) -> None:
         sequence, stamp, there_s = answer
         for probe in self.probes:
-            took = now - probe.sent_at
+            took = max(came - probe.sent_at, 0.0)
             if (probe.sequence, probe.stamp, probe.rtt_ms) == (sequence, stamp, None) and took <= self.timeout_s:
                 probe.rtt_ms = 1000.0 * (took - there_s if there_s < took else took)
                 self.slowest_s = max(took, self.slowest_s * 0.9)
@@ -172,13 +193,15 @@ class Sender:
             now = time.monotonic()
             wake_at = min([self._serve(path, selector, now) for path in self.paths], default=report_at)
             if now >= report_at:
+                for path in self.paths:
+                    path.receive()  # what has come must not count as lost because this loop was late
                 if not self.report([path.result(now) for path in self.paths]):
                     return
                 report_at = max(report_at + self.report_s, now)
             for key, _ in selector.select(max(0.0, min(wake_at, report_at) - time.monotonic())):
                 if key.data is None:
                     return
-                key.data.receive(time.monotonic())
+                key.data.receive()
 
     def _serve(self, path: PathProbe, selector: selectors.BaseSelector, now: float) -> float:
         """Bind or send if it is time to; when to look again."""
@@ -189,7 +212,7 @@ class Sender:
         if path.socket is None:
             return path.bind_at
         if now >= path.send_at:
-            path.send(path.socket, now)
+            path.send(path.socket)
             path.send_at = max(path.send_at + self.interval_s, now)
         return path.send_at
 
