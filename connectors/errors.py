@@ -1,7 +1,5 @@
 """One error tree for every outside system. Exit codes are mapped where commands end, not here."""
 
-# ruff: noqa: N818 -- the names say what happened; "Error" after each would add nothing
-
 from connectors.redact import redactor
 
 EVIDENCE_LIMIT = 200  # characters: enough to tell a login page from a proxy error

@@ -244,8 +244,10 @@ def _rows(line: bytes, host: str) -> list[ResultRow]:
 
 
 async def _within(first: asyncio.Event, seconds: float) -> None:
+    # Not wait_for: on Python 3.11 it swallows a cancellation that meets an event already set.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(first.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await first.wait()
 
 
 def _silent(what: str) -> Unreachable:

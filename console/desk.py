@@ -139,25 +139,28 @@ class Desk:
         return await self._begin(run, gate)
 
     async def rollback(self, run_id: str, change: str | None = None) -> str:
-        """Undo a run and return the run that does it: an open one turns round, a COMPLETED one gets a linked run."""
+        """Undo a run and return the run that does it: an open one turns round, a COMPLETED one gets a linked run.
+
+        An undo that was interrupted, or that asked something, goes on where it stands; it is never itself undone.
+        """
         if not self._write:
             raise Refused("read-only: give --write to allow changes")
         row = await self.journal.run(run_id)
         if row.closed_at is None:
-            return await self._turn_round(row)
+            return await (self._go_on(row) if row.definition.get("undo_of") else self._turn_round(row))
+        if undone := row.definition.get("undo_of"):
+            raise Refused(f"{run_id} is itself an undo (of {undone}): to move again, run the book under a change")
         if row.state != "COMPLETED":
             raise Refused(f"{run_id} is {row.state}: nothing of it is in place")
-        done = [
-            r.run_id
-            for r in await self.journal.runs()
-            if r.definition.get("undo_of") == run_id and r.state == "COMPLETED"
-        ]
-        if done:
+        undos = [undo for undo in await self.journal.runs() if undo.definition.get("undo_of") == run_id]
+        if done := [undo.run_id for undo in undos if undo.state == "COMPLETED"]:
             raise Refused(f"{run_id} was put back by {done[0]} already")
+        if begun := [undo for undo in undos if undo.closed_at is None]:
+            return await self._go_on(begun[0])
         definition = undo_definition(row.definition, run_id)
         ticket = change or row.ticket
         locks = tuple(row.definition["locks"])
-        gate = self._gate(ticket or "", str(row.definition["target"]), row.definition["touches"])
+        gate = self._gate_of(row, ticket)
         return await self._begin(NewRun(row.book, row.version, definition, ACTIONS, ticket, locks, run_id), gate)
 
     async def abort(self, run_id: str) -> None:
@@ -201,16 +204,28 @@ class Desk:
             raise Refused("; ".join(reasons))
 
     async def _turn_round(self, row: RunRow) -> str:
-        try:
-            fence = await self.journal.claim(row.run_id)
-        except DriverAlive as alive:
-            raise Refused(str(alive)) from alive
-        gate = self._gate(row.ticket or "", str(row.definition["target"]), row.definition["touches"])
-        engine = self._engine(gate, row.ticket)
-        if (await view_of(self.journal, row.run_id)).direction == "forward":
+        """Undo an open run in place. Asked again after a question, every undo that is not done is looked at anew."""
+        fence, gate = await self._claimed(row), self._gate_of(row)
+        engine, view = self._engine(gate, row.ticket), await view_of(self.journal, row.run_id)
+        if view.direction == "forward" or view.question:
             await engine.request_rollback(row.run_id, fence, f"rollback asked by {self.journal.identity.user}")
         self._drive(engine, row.run_id, fence, gate)
         return row.run_id
+
+    async def _go_on(self, row: RunRow) -> str:
+        """Drive an open undo on; who asks for it again answers its question with "try again"."""
+        fence, gate = await self._claimed(row), self._gate_of(row)
+        if asked := (await view_of(self.journal, row.run_id)).question:
+            data = {"choice": "redo", "reason": f"rollback asked again by {self.journal.identity.user}"}
+            await self.journal.append(row.run_id, "cmd.decide", data=data, reply_to=asked.seq)
+        self._drive(self._engine(gate, row.ticket), row.run_id, fence, gate)
+        return row.run_id
+
+    async def _claimed(self, row: RunRow) -> int:
+        try:
+            return await self.journal.claim(row.run_id)
+        except DriverAlive as alive:
+            raise Refused(str(alive)) from alive
 
     async def _begin(self, new: NewRun, gate: ChangeGate) -> str:
         try:
@@ -226,6 +241,9 @@ class Desk:
 
     def _gate(self, change: str, target: str, touches: tuple[str, ...]) -> ChangeGate:
         return ChangeGate(self._tickets, change, target, tuple(touches), self._watch.site.policy, utc_now)
+
+    def _gate_of(self, row: RunRow, ticket: str | None = None) -> ChangeGate:
+        return self._gate(ticket or row.ticket or "", str(row.definition["target"]), row.definition["touches"])
 
     def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
         notes = WorkNotes(self._tickets, ticket)

@@ -84,7 +84,7 @@ def _step_line(number: int, step: StepView, now: datetime, width: int, *, here: 
     right = _elapsed(step, now) if state not in {"failed", "unknown", "skipped", "undone"} else state
     room = max(width - 3 - len(right), 4)
     title = step.title if len(step.title) + 2 <= room else step.id
-    shown = f"{number} {title}"[:room]
+    shown = f"{number} {title}" if len(title) + 2 <= room else title[:room]
     strong = "current" if here and tone in {"current", "dim"} else "dim" if state == "pending" else "plain"
     return [Cell(f"{mark} ", tone), Cell(f"{shown:<{room}} ", strong), Cell(right, "dim" if not here else strong)]
 
@@ -334,7 +334,6 @@ def live_line(health: SiteHealth | None) -> Line:
 def run_cells(row: RunRow, now: datetime) -> dict[str, Cell]:
     """A past or open run as a table row; an interrupted one says so."""
     state = Cell("! interrupted", "degraded") if row.orphaned else state_cell(row.state)
-    ended = span((row.closed_at - row.created_at).total_seconds()) if row.closed_at else "open"
     return {
         "run": Cell(row.run_id, "strong"),
         "book": Cell(row.book),
@@ -343,7 +342,6 @@ def run_cells(row: RunRow, now: datetime) -> dict[str, Cell]:
         "change": Cell(row.ticket or "--", "dim"),
         "by": Cell(row.created_by),
         "ago": Cell(span((now - row.created_at).total_seconds()), "dim"),
-        "took": Cell(ended, "dim"),
     }
 
 

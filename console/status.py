@@ -67,6 +67,7 @@ def _cloud(cloud: CloudHealth) -> dict[str, Any]:
         "symmetric": cloud.symmetric,
         "spares": list(cloud.spares),
         "one_loss_from": list(cloud.one_loss_from),
+        "one_loss_known": cloud.one_loss_known,
     }
 
 

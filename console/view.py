@@ -89,6 +89,8 @@ def span(seconds: float | None) -> str:
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"
     total = int(seconds)
+    if total >= 100 * 86400:
+        return f"{total // 86400}d"
     for unit, size, below, small in (("m", 60, "s", 1), ("h", 3600, "m", 60), ("d", 86400, "h", 3600)):
         if total < size:
             return f"{total} s"
@@ -215,7 +217,7 @@ def _dark_after(cloud: CloudHealth, none: Cell) -> Cell:
         return Cell(", ".join(cloud.one_loss_from), "degraded")
     if not cloud.carried_by:
         return none if cloud.verdict is Overall.UNKNOWN else Cell("it is dark", "down")
-    return Cell("no single loss", "plain" if cloud.verdict is Overall.UNKNOWN else "up")
+    return Cell("no single loss", "up") if cloud.one_loss_known else Cell("unknown", "unknown")
 
 
 def alert_cells(alert: Alert, now: datetime) -> tuple[Cell, Cell, Cell, Cell]:

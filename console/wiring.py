@@ -99,8 +99,8 @@ def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[St
         MegaportSource(site, utc_now, lambda: session.kv(systems.megaport.credential)),
         AzureSource(site, utc_now, session.azure),
         AwsSource(site, utc_now, session.aws),
-        PulseSource(site, "vault", "secrets", systems.vault.cadence_s, session.pulse),
-        PulseSource(site, "servicenow", "tickets", systems.servicenow.cadence_s, desk.pulse),
+        PulseSource("vault", "secrets", systems.vault.cadence_s, session.pulse),
+        PulseSource("servicenow", "tickets", systems.servicenow.cadence_s, desk.pulse),
         probe_source(
             site, utc_now, lambda line: session.sign(systems.vault.probe_role, systems.vault.probe_principal, line)
         ),

@@ -1,7 +1,5 @@
 """What can go wrong with the lab, said so that one knows what to do."""
 
-# ruff: noqa: N818 -- the names say what happened
-
 from __future__ import annotations
 
 

@@ -91,7 +91,8 @@ class FaultGate:
         if fault == "slow":
             receive = await _whole(receive)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), self._slow_s)
+                async with asyncio.timeout(self._slow_s):
+                    await changed.wait()
         answer = self._wrong_answer(fault, Request(scope, receive))
         await (answer or self._app)(scope, receive, send)
 

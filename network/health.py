@@ -62,7 +62,10 @@ class PathHealth:
 
 @dataclass(frozen=True, slots=True)
 class CloudHealth:
-    """A cloud: who carries it out and back, what is in reserve, which single loss would leave it dark."""
+    """A cloud: who carries it out and back, what is in reserve, which single loss would leave it dark.
+
+    `one_loss_known` is False while paths that could prevent it are unknown or stale.
+    """
 
     name: str
     verdict: Overall
@@ -72,6 +75,7 @@ class CloudHealth:
     symmetric: bool | None
     spares: tuple[str, ...]
     one_loss_from: tuple[str, ...]
+    one_loss_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,9 @@ def _cloud(view: View, cloud: Cloud, way: Egress, paths: tuple[PathHealth, ...])
     spares = tuple(p.name for p in mine if p.name not in way.paths and usable(view, p))
     carrying = [p.path for p in mine if p.name in way.paths and p.verdict is not Verdict.DOWN]
     alive = [*carrying, *(p.path for p in mine if p.name in spares)]
-    dark_after = dark_after_loss_of(view.site, alive)
+    # A path that is not known may be there: only what no path could prevent is certain.
+    unseen = [p.path for p in mine if p.verdict in {Verdict.UNKNOWN, Verdict.STALE} and p.path not in alive]
+    dark_after = dark_after_loss_of(view.site, [*alive, *unseen])
     verdict, why = _cloud_verdict(way, mine, dark_after)
     return CloudHealth(
         name=cloud.name,
@@ -181,6 +187,7 @@ def _cloud(view: View, cloud: Cloud, way: Egress, paths: tuple[PathHealth, ...])
         symmetric=set(way.paths) == set(back.paths) if way.paths and back.paths else None,
         spares=spares,
         one_loss_from=dark_after,
+        one_loss_known=bool(alive) and dark_after == dark_after_loss_of(view.site, alive),
     )
 
 

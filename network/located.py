@@ -23,7 +23,7 @@ class Fault:
         return f"{self.where}: {self.field}: {self.text}"
 
 
-class NotYaml(Exception):  # noqa: N818 -- what happened
+class NotYaml(Exception):
     """The text is no YAML mapping at all."""
 
     def __init__(self, fault: Fault) -> None:

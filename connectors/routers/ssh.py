@@ -192,7 +192,8 @@ class Connection:
         """Hang up politely, for at most a second."""
         self._ssh.close()
         try:
-            await asyncio.wait_for(self._ssh.wait_closed(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._ssh.wait_closed()
         except TimeoutError:
             pass
         finally:

@@ -106,20 +106,20 @@ class Person:
         self.asks = asks
 
     async def confirm(self, view: RunView, step: StepDef) -> bool | None:  # noqa: ARG002 -- the step says it all
+        """None when the input has ended: nobody answers, and the run waits for somebody who does."""
         if not self.asks:
             return True
-        return (await self.ask(f"{step.title} [y/N] ")).strip().lower() in {"y", "yes"}
+        line = await self.ask(f"{step.title} [y/N] ")
+        return line.strip().lower() in {"y", "yes"} if line else None
 
     async def typed(self, target: str) -> bool:
         """The ladder's second rung: a traffic-moving run is confirmed by typing its target's name."""
         return not self.asks or (await self.ask(f"type {target} to run this plan: ")).strip() == target
 
     async def ask(self, question: str) -> str:
+        """One line as typed; empty when the input has ended."""
         print(question, end="", file=sys.stderr, flush=True)
-        line = await asyncio.to_thread(sys.stdin.readline)
-        if not line:
-            raise Refused("nobody answered: the input ended")
-        return line
+        return await asyncio.to_thread(sys.stdin.readline)
 
 
 def _person(how: str | None) -> Person:
@@ -237,6 +237,7 @@ async def _with_journal(work: Callable[[Journal], Awaitable[Exit]]) -> Exit:
     """Reading past runs needs no site, no Vault and no network."""
     journal = await open_journal("reader", "live")
     try:
+        await _say_interrupted(journal)
         return await work(journal)
     finally:
         await journal.close()
@@ -247,7 +248,6 @@ async def _runs(journal: Journal, *, as_json: bool) -> Exit:
     if as_json:
         print(json.dumps({"schema": 1, "runs": rows}, indent=1))
         return Exit.OK
-    await _say_interrupted(journal)
     for row in rows:
         state = f"{row['state']}{' (interrupted)' if row['interrupted'] else ''}"
         who = f"{row['change'] or '-':<12} {row['driver'] or '-':<8}"

@@ -86,6 +86,8 @@ def _settled(app: InterlockApp, *, down: bool) -> bool:
     sight = app.sight
     if sight.health is None or sight.picture.snapshot is None or app.bridge.desk is None:
         return False
+    if any(path.load_mbps is None for path in sight.health.paths):
+        return False  # a rate needs two samples
     if down:
         return {path.verdict for path in sight.health.paths} == {Verdict.UP, Verdict.DOWN}
     return sight.health.verdict == "healthy" and all(source.ok for source in sight.picture.snapshot.sources.values())

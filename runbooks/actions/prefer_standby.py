@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from connectors.errors import Denied
+from connectors.errors import Denied, InterlockError
 from connectors.errors import NotSent as ConnectorNotSent
 from connectors.routers.frr_config import Clause, read_clause
 from connectors.routers.frr_render import Drain, Edit, drain, foreign_change
@@ -19,7 +19,7 @@ from network.inventory import Path
 from network.snapshot import Snapshot
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
-from runbooks.scene import CannotPlan, Compiled, Moment, Scene
+from runbooks.scene import CannotPlan, Compiled, Moment, RouterPort, Scene
 from runbooks.standby import Takeover, observed_length, over, takeovers
 
 #: One longer than strictly needed, so that the standby still wins when it gains a hop of our own.
@@ -70,8 +70,12 @@ class PreferStandby:
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]
     ) -> Mapping[str, Any]:
-        """Send the step's commands or its undo, asking before each send whether the moment has passed."""
+        """Send the step's commands or its undo, asking before each send whether the moment has passed.
+
+        Raises NotSent when somebody else has changed a clause meanwhile: their work is never written over.
+        """
         router, sent = scene.router(step.args["router"]), 0
+        await _refuse_foreign(router, step)
         for command in step.commands if phase == "do" else step.undo:
             send_allowed()
             try:
@@ -214,6 +218,16 @@ def _found(step: StepDef, running: str) -> list[Clause]:
 def _restores(step: StepDef, phase: Phase) -> bool:
     """Whether a phase puts back what was saved: an undo does, and the `do` of a run that undoes another."""
     return (phase == "undo") != bool(step.args.get("inverse"))
+
+
+async def _refuse_foreign(router: RouterPort, step: StepDef) -> None:
+    """A look directly before the sends. A clause that cannot be read is no licence to write it."""
+    try:
+        running = await router.running_config()
+    except InterlockError as error:
+        raise NotSent(str(error)) from error
+    if foreign := _states(step, running)[1]:
+        raise NotSent("\n".join(foreign))
 
 
 def _states(step: StepDef, running: str) -> tuple[set[str], list[str]]:

@@ -274,7 +274,7 @@ def _write(head: _Head, draft: Draft, views: Views) -> Body[tuple[Event, RunView
 def _free(run_id: str, closing: Event) -> Body[None]:
     """Locks are freed here and nowhere else: in the transaction that closes the run."""
     yield (
-        "UPDATE run SET closed_at = ?, driver = NULL, driver_user = NULL WHERE run_id = ?",
+        "UPDATE run SET closed_at = ?, driver = NULL WHERE run_id = ?",
         (stamp(closing.ts), run_id),
     )
     yield "UPDATE res_lock SET run_id = NULL, since = NULL WHERE run_id = ?", (run_id,)

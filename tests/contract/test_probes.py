@@ -304,3 +304,24 @@ def test_a_known_reply_gives_its_sequence_stamp_and_time_there() -> None:
         "00000009 ee4e0f0080000000 0001 0000 ee4e0f0040000000 00000007 ee4e0f0000000000 0001 0000 40 000000"
     )
     assert stamp_script.unpack(reply) == (7, 0xEE4E0F0000000000, 0.25)
+
+
+async def test_a_cancelled_poll_ends_even_when_its_answer_is_there_already(closing: list[ProbeSource]) -> None:
+    """A poll that is cancelled in the very moment of its answer must not go on: a console could never be left."""
+
+    async def forever() -> None:
+        while True:
+            await source.collect()
+            await asyncio.sleep(0)
+
+    async with reflecting() as (_, port):
+        source = ProbeSource(site({ER: "127.0.1.1"}, port))
+        closing.append(source)
+        await seen_when(source, answered, "the path answered")
+        for turns in range(60):
+            poll = asyncio.create_task(forever())
+            for _ in range(turns % 6):
+                await asyncio.sleep(0)
+            poll.cancel()
+            done, _ = await asyncio.wait({poll}, timeout=1)
+            assert poll in done, f"a poll cancelled after {turns % 6} turns of the loop went on"

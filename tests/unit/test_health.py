@@ -109,6 +109,17 @@ def test_the_last_gateway_is_named_as_the_loss_that_leaves_the_cloud_dark() -> N
     assert azure.one_loss_from == ("vpngw-azure",)
 
 
+def test_while_spares_are_unknown_the_loss_that_darkens_is_not_claimed_and_not_denied() -> None:
+    unknown = [
+        seen(Kind.PROBE, path.name, ProbeResult(0, 0, None), age_s=0.1)
+        for path in SITE.paths_of("azure")
+        if path.name != "azure/er-primary"
+    ]
+    azure = judged(*unknown).cloud("azure")
+    assert (azure.one_loss_from, azure.one_loss_known) == ((), False)
+    assert azure.verdict is Overall.UNKNOWN
+
+
 def test_no_route_at_all_is_down() -> None:
     everything = frozenset(path.session for path in SITE.paths) | {"ibgp"}
     health = judged(*routes(SITE, "azure", without=everything))
