@@ -117,7 +117,7 @@ def schema(what: Annotated[str, typer.Argument(help="site")]) -> None:
 
 
 @app.command()
-def demo(*, routers: Routers = "embedded", write: Write = True, operator: As = None) -> None:
+def demo(*, routers: Routers = "embedded", write: Write = False, operator: As = None) -> None:
     """Lab and console in one, nothing to configure, cleaned up on exit."""
     from console.commands.screen import demo as run
 

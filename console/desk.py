@@ -98,11 +98,11 @@ class LiveScene:
 
 
 class Desk:
-    """One operator's desk. `write` False means that nothing but plans leaves it."""
+    """One operator's desk. While `write` is False nothing but plans, and the abort of what runs, leaves it."""
 
     def __init__(self, watch: Watch, journal: Journal, operator: Operator, *, write: bool) -> None:
         self.journal = journal
-        self._watch, self._operator, self._write = watch, operator, write
+        self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
         self._gates: dict[str, ChangeGate] = {}
         self._drives: dict[str, asyncio.Task[RunView]] = {}
@@ -128,7 +128,7 @@ class Desk:
 
     async def start(self, plan: Plan, change: str, *, plan_hash: str | None = None) -> str:
         """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched."""
-        if not self._write:
+        if not self.write:
             raise Refused("read-only: give --write to allow changes")
         if plan_hash is not None and plan_hash != plan.hash:
             raise Refused(f"the plan has changed: {plan.hash} now, {plan_hash} approved. Look at it again")
@@ -143,7 +143,7 @@ class Desk:
 
         An undo that was interrupted, or that asked something, goes on where it stands; it is never itself undone.
         """
-        if not self._write:
+        if not self.write:
             raise Refused("read-only: give --write to allow changes")
         row = await self.journal.run(run_id)
         if row.closed_at is None:
@@ -164,10 +164,19 @@ class Desk:
         return await self._begin(NewRun(row.book, row.version, definition, ACTIONS, ticket, locks, run_id), gate)
 
     async def abort(self, run_id: str) -> None:
-        """Ask the driver to undo what it did; asking twice is asking once."""
-        view = await view_of(self.journal, run_id)
-        if not view.closed and not view.turn_back and view.direction == "forward":
+        """Have everything undone that the run did; asking twice is asking once, and nothing gates it.
+
+        Whoever drives the run obeys; a run that nobody drives is taken up here. Raises Refused for an undo.
+        """
+        row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
+        if undone := row.definition.get("undo_of"):
+            raise Refused(f"{run_id} puts back what {undone} changed: half of that would be neither; let it end")
+        if view.closed or view.turn_back or (view.direction == "rollback" and not view.question):
+            return
+        if run_id in self.driving or (row.driver_alive and not view.question):
             await self.journal.append(run_id, "cmd.abort", data={"reason": f"aborted by {self.journal.identity.user}"})
+        else:
+            await self._turn_round(row)
 
     async def finished(self, run_id: str) -> RunView:
         """Wait until this desk has nothing more to do for the run."""

@@ -25,7 +25,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class FarSession:
-    """A session at the provider's end. `state` is a BGP FSM word: Established, Idle, Connect, Active …"""
+    """A session at the provider's end. `state` is a BGP FSM word: Established, Idle, Connect, Active and so on."""
 
     state: str
     since: datetime

@@ -55,7 +55,8 @@ def last(folder: Path) -> LabState | None:
 def pid_start(pid: int) -> str:
     """The start time of a process, in the kernel's own ticks where there is /proc; "" when it does not run."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return "" if fields[0] == "Z" else fields[19]  # a zombie has ended: nobody has asked it yet
     except OSError:
         pass
     if Path("/proc/self/stat").exists():

@@ -16,6 +16,7 @@ from console.exits import Exit
 from console.fail import Refused, UsageError
 from console.sites import Chosen, choose
 from console.wiring import watching
+from runbooks.book import bound, shipped
 from runbooks.engine import view_of
 from runbooks.journal import Journal
 from runbooks.model import StepDef
@@ -25,7 +26,9 @@ from runbooks.view import RunView
 
 def plan(book: str, words: Sequence[str], site_file: Path | None, *, as_json: bool, operator: str | None) -> Exit:
     """Compile and show; changes nothing and needs no change."""
-    return asyncio.run(_plan(book, parameters(words), choose(site_file), as_json=as_json, operator=operator))
+    chosen = choose(site_file)
+    given = _fitting(book, words, chosen)
+    return asyncio.run(_plan(book, given, chosen, as_json=as_json, operator=operator))
 
 
 def run(
@@ -41,8 +44,8 @@ def run(
     operator: str | None,
 ) -> Exit:
     """Compile, confirm, run, and end with what became of it."""
-    given, chosen = parameters(words), choose(site_file)
-    person = _person(how)
+    chosen = choose(site_file)
+    given, person = _fitting(book, words, chosen), _person(how)
     if not write:
         raise Refused("read-only: give --write to allow changes")
     if change is None:
@@ -97,6 +100,13 @@ def parameters(words: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"{word!r}: write each parameter once, as key=value")
         found[key] = value
     return found
+
+
+def _fitting(book: str, words: Sequence[str], chosen: Chosen) -> dict[str, str]:
+    """Parameters that fit the runbook and the site; bad input is told before anything is connected to."""
+    given = parameters(words)
+    bound(shipped(book), given, chosen.site)
+    return given
 
 
 class Person:

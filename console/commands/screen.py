@@ -11,7 +11,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,9 +56,7 @@ def temporary_lab(routers: str) -> Iterator[None]:
     os.environ["XDG_STATE_HOME"], os.environ["XDG_CONFIG_HOME"] = str(home / "state"), str(home / "config")
     try:
         print("interlock: starting the lab …", file=sys.stderr)
-        lab = start_detached(lab_folder(state_dir()), routers)
-        # Our child, unlike a lab of `lab up`: unless it is waited for, it stays a zombie and looks alive.
-        threading.Thread(target=_reap, args=(lab.pid,), daemon=True).start()
+        start_detached(lab_folder(state_dir()), routers)
         yield
     finally:
         for number in (*_LEAVING, signal.SIGINT):
@@ -71,11 +68,6 @@ def temporary_lab(routers: str) -> Iterator[None]:
             else:
                 os.environ[name] = value
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _reap(pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
 
 
 def _take_down() -> None:
@@ -142,7 +134,7 @@ async def connected(
     async def desk() -> Desk:
         from console.desk import at_desk
 
-        return await stack.enter_async_context(at_desk(watch, person, write=True))
+        return await stack.enter_async_context(at_desk(watch, person, write=False))
 
     return Connection(watch.collector, desk)
 

@@ -1,0 +1,181 @@
+"""Run: read-only refuses, writing is confirmed by name, abort says first what it will undo, the past is listed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from console.ui.app import InterlockApp
+from console.ui.screens.dialog import Dialog
+from console.ui.screens.plan import PlanScreen
+from console.ui.screens.run import RunScreen
+from console.ui.widgets.header import Header
+from console.ui.widgets.lines import Lines
+from console.ui.widgets.row_table import RowTable
+from runbooks.journal import NewRun
+from tests.ui.world import World, a_journal, a_plan, wait_for
+
+SIZE = (100, 30)
+RUN = "run drain-port port=port-a change=CHG0031234"
+
+
+def shown(app: InterlockApp, name: str) -> str:
+    return app.screen.query_one(name, Lines).text
+
+
+async def say(pilot: Pilot[None], text: str) -> None:
+    await pilot.press("colon")
+    pilot.app.screen.query_one("#entry", Input).value = text
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+async def opened(world: World, app: InterlockApp) -> None:
+    await wait_for(lambda: app.bridge.desk is not None, "the desk is open")
+
+
+def state(app: InterlockApp) -> str:
+    return app.picture.run.view.state if app.picture.run else ""
+
+
+async def test_read_only_refuses_and_plans_all_the_same(world: World) -> None:
+    app = world.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await say(pilot, RUN)
+        assert "READ-ONLY: press R" in shown(app, "#notice")
+        assert await world.desk.journal.runs() == []
+        await say(pilot, "plan drain-port port=port-a")
+        assert isinstance(app.screen, PlanScreen)
+        await wait_for(lambda: "set local-preference 120" in shown(app, "#plan"), "the plan is shown")
+        for words in ("er-primary  →  out and back er-secondary", "set local-preference 200", "9c41e7d2ab10"):
+            assert words in shown(app, "#plan")
+
+
+async def test_writing_is_confirmed_by_a_typed_word_and_given_up_without(world: World) -> None:
+    app = world.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("R", *"yes", "enter")
+        assert isinstance(app.screen, Dialog)
+        assert not app.write
+        await pilot.press(*["backspace"] * 3, *"WRITE", "enter")
+        assert app.write
+        assert "WRITE" in app.screen.query_one(Header).text
+        await pilot.press("R")
+        await pilot.pause()
+        assert "READ-ONLY" in app.screen.query_one(Header).text
+
+
+async def test_what_cannot_be_planned_lands_in_the_pane(world: World) -> None:
+    app = world.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await say(pilot, "plan drain-prot port=port-a")
+        await wait_for(lambda: "nearest: drain-port" in shown(app, "#plan"), "the reason is shown")
+        await pilot.press("escape")
+        await say(pilot, "pln x")
+        assert "plan" in shown(app, "#notice")
+
+
+async def test_run_is_started_by_its_targets_name_and_shown(world: World) -> None:
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await say(pilot, RUN)
+        await wait_for(lambda: isinstance(app.screen, Dialog), "the question")
+        await pilot.press(*"port-b", "enter")
+        assert isinstance(app.screen, Dialog)
+        assert world.stage.sent == []
+        await pilot.press(*["backspace"] * 6, *"port-a", "enter")
+        await wait_for(lambda: state(app) == "COMPLETED", "the run is done")
+        await wait_for(lambda: isinstance(app.screen, RunScreen) and "COMPLETED" in shown(app, "#title"), "and shown")
+        assert world.stage.sent == [("move-azure", "do"), ("move-aws", "do")]
+        assert "= 2 " in shown(app, "#steps")
+        assert "run.closed" in shown(app, "#journal")
+        assert "window 1h12m  lease 13m00s" in shown(app, "#counts")
+
+
+async def test_current_step_shows_its_commands_and_what_is_expected(world: World) -> None:
+    world.stage.hold = {"verify move-aws": asyncio.Event()}
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await wait_for(lambda: state(app) == "RUNNING", "the run is followed by itself")
+        await pilot.press("4")
+        await wait_for(lambda: "route-map OUT-dx-router-1 permit 10" in shown(app, "#detail"), "its commands")
+        assert "not seen yet" in shown(app, "#detail")
+        assert "edge-1 > clear bgp ipv4 unicast 10.255.1.2 soft" in app.screen.commands()  # type: ignore[attr-defined]
+        world.stage.hold["verify move-aws"].set()
+        await wait_for(lambda: state(app) == "COMPLETED", "it goes on")
+
+
+async def test_abort_says_first_what_it_undoes_and_can_be_repeated(world: World) -> None:
+    world.stage.hold = {"verify move-aws": asyncio.Event()}
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await wait_for(lambda: len(world.stage.sent) == 2 and state(app) == "RUNNING", "both clouds are moved")
+        await wait_for(lambda: app.sight.run_open, "the screens know")
+        await pilot.press("1", "X")  # from another screen
+        said = shown(app, "#what")
+        assert said.index("move-aws") < said.index("move-azure")
+        assert "no set as-path prepend" in said
+        await pilot.press("escape")
+        assert state(app) == "RUNNING"
+        await pilot.press("X", "enter")
+        world.stage.hold["verify move-aws"].set()
+        await wait_for(lambda: state(app) == "ROLLED_BACK", "everything is put back")
+        assert world.stage.sent[2:] == [("move-aws", "undo"), ("move-azure", "undo")]
+        await pilot.press("X")
+        assert not isinstance(app.screen, Dialog)
+
+
+async def test_rollback_of_a_completed_run_asks_is_the_field_clear(world: World) -> None:
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        first = await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await asyncio.gather(*world.desk.tasks)
+        await wait_for(lambda: app.picture.runs and app.picture.runs[0].state == "COMPLETED", "it is listed")
+        await pilot.press("4", "escape")
+        await wait_for(lambda: app.screen.query_one("#runs", RowTable).row_count, "the list")
+        await pilot.press("b")
+        assert "set local-preference 200" in shown(app, "#what")
+        await pilot.press(*"port-a", "enter")
+        await wait_for(lambda: "field clear" in shown(app, "#detail"), "the question of the undo")
+        assert app.picture.run is not None
+        assert app.picture.run.view.undo_of == first
+        assert len(world.stage.sent) == 2
+        await pilot.press("enter", "enter")
+        await wait_for(lambda: len(world.stage.sent) == 4, "the undo is sent")
+
+
+async def test_interrupted_run_comes_first_after_a_restart(world: World) -> None:
+    dead = await a_journal(world.folder, world.clock, dead=True)
+    row = await dead.create_run(NewRun("drain-port", "1", a_plan({"port": "port-a"}).definition(), ticket="CHG1"))
+    await dead.close()
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await pilot.press("4")
+        await wait_for(lambda: "1 interrupted run" in shown(app, "#interrupted"), "it says so")
+        assert row.run_id in shown(app, "#interrupted")
+        await pilot.press("b", *"port-a", "enter")
+        await wait_for(lambda: state(app) == "ROLLED_BACK", "it is taken up and turned round")
+
+
+async def test_leaving_during_a_run_asks(world: World) -> None:
+    world.stage.hold = {"verify move-azure": asyncio.Event()}
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await wait_for(lambda: app.sight.run_open, "the run is open")
+        await pilot.press("q")
+        assert isinstance(app.screen, Dialog)
+        await pilot.press("escape")
+        assert app.is_running
