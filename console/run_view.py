@@ -134,6 +134,19 @@ def proofs(step: StepView, *, undo: bool) -> list[Proof]:
     ]
 
 
+def live(shown: Sequence[Proof], health: SiteHealth | None) -> list[Proof]:
+    """Fill in what the network shows now where the step itself has not looked yet: `azure out`, `aws back`."""
+    ways = {}
+    for cloud in health.clouds if health else ():
+        ways[f"{cloud.name} out"], ways[f"{cloud.name} back"] = cloud.carried_by, cloud.way_back.paths
+    return [
+        proof._replace(now=", ".join(way), ok=", ".join(way) == proof.want or None)
+        if not proof.now and (way := ways.get(proof.what))
+        else proof
+        for proof in shown
+    ]
+
+
 def _newest(step: StepView, *, undo: bool) -> Iterator[Mapping[str, Any]]:
     before = "undo." if undo else ""
     for kind in ("verify.ok", "verify.timeout", "check.passed", "check.failed", "wait.passed"):
@@ -144,13 +157,15 @@ def _newest(step: StepView, *, undo: bool) -> Iterator[Mapping[str, Any]]:
         yield step.progress
 
 
-def detail_lines(view: RunView, step: StepView, width: int, height: int) -> list[Line]:
+def detail_lines(
+    view: RunView, step: StepView, width: int, height: int, health: SiteHealth | None = None
+) -> list[Line]:
     """The current step in full: title, exact commands, expected beside now, and why it does not go on.
 
     What is too long for `height` lines does without its title and its air.
     """
     undo = view.direction == "rollback"
-    shown = proofs(step, undo=undo)
+    shown = live(proofs(step, undo=undo), health)
     parts = [
         sends_lines(step.spec.undo if undo else step.spec.commands) or [[Cell("sends nothing", "dim")]],
         _proof_lines(shown, width) if shown else [],

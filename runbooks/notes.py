@@ -26,11 +26,13 @@ class NoteQueue:
         self._waiting.put_nowait((event, view))
 
     async def drain(self, patience_s: float) -> None:
-        """Give the rest of the notes a moment, then record those that were not told."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await self._waiting.join()
-        self._task.cancel()
+        """Give the rest of the notes a moment, then record those that were not told; when cancelled, end at once."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await self._waiting.join()
+        finally:
+            self._task.cancel()
         await asyncio.wait({self._task})
         for event in self._untold():
             await self._failed(event, f"not told within {patience_s:g} s of the driver's end")

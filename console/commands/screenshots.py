@@ -99,6 +99,7 @@ async def _run(chosen: Chosen, change: str) -> dict[str, str]:
         await _until(lambda: _settled(app, down=False), "every source has answered")
         desk = app.bridge.desk
         assert desk is not None, "it is open when everything has settled"
+        desk.write = True
         plan = await desk.plan("drain-port", {"port": "port-a"})
         run_id = await desk.start(plan, change)
         app.write = True

@@ -125,15 +125,19 @@ class RunScreen(Page):
     def _draw_fitted(self, sight: Sight, run: RunPicture) -> None:
         width = max(self.query_one("#steps-box").content_size.width, 22)
         self.query_one("#steps", Lines).show(run_view.step_lines(run.view, sight.judged_at, width))
-        self._draw_detail(run)
+        self._draw_detail(sight, run)
 
-    def _draw_detail(self, run: RunPicture) -> None:
+    def _draw_detail(self, sight: Sight, run: RunPicture) -> None:
         step = run_view.current(run.view)
         box = self.query_one("#detail-box")
         box.border_title = run_view.step_title(run.view, step) if step else "step"
         box.set_class(bool(run.view.question or run.view.waiting), "-asks")
         width, height = max(box.content_size.width, 40), box.content_size.height
-        lines = run_view.detail_lines(run.view, step, width, height) if step else run_view.waiting_lines(run.view)
+        lines = (
+            run_view.detail_lines(run.view, step, width, height, sight.health)
+            if step
+            else run_view.waiting_lines(run.view)
+        )
         self.query_one("#detail", Lines).show(lines)
 
     def _draw_journal(self, run: RunPicture) -> None:
