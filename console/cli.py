@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -329,9 +328,9 @@ def change_show(number: str, *, as_json: Json = False) -> None:
 
 def main() -> None:
     """Entry point: usage errors and named errors end with their exit code and one clear message."""
-    from console.fail import guarded
+    from console.fail import guarded, leave
 
-    sys.exit(guarded(app))
+    leave(guarded(app))
 
 
 __all__ = ["Exit", "app", "main"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -40,6 +43,16 @@ def guarded(app: Callable[..., Any]) -> int:
         print(f"interlock: {error}", file=sys.stderr)
         return code
     return int(result) if isinstance(result, int) else Exit.OK
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now. Everything of ours is closed; a thread still in an SDK's call holds no terminal for it."""
+    if threading.active_count() > 1:
+        with contextlib.suppress(OSError, ValueError):  # the reader has gone, or the stream was closed for that
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def code_of(error: BaseException) -> Exit | None:

@@ -193,7 +193,8 @@ def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:
 def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
     """The run that puts back what a COMPLETED run changed: its acts inverted, in strict reverse."""
     acts = [step for step in reversed(original["steps"]) if step["kind"] == "act"]
-    baseline = {name: way["carried_by"] for name, way in original["before"].items()}
+    out = {name: way["carried_by"] for name, way in original["before"].items()}
+    back = {name: way["return_by"] for name, way in original["before"].items()}
     steps: list[dict[str, Any]] = [
         {
             "id": "field-clear",
@@ -225,10 +226,14 @@ def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]
             "kind": "check",
             "verb": "restored",
             "risk": "reading",
-            "with": {"carried_by": baseline},
+            "with": {"carried_by": out, "return_by": back},
             "commands": [],
             "undo": [],
-            "expect": [{"what": f"{name} out and back", "want": ", ".join(paths)} for name, paths in baseline.items()],
+            "expect": [
+                {"what": f"{name} {way}", "want": ", ".join(was[name])}
+                for way, was in (("out", out), ("back", back))
+                for name in out
+            ],
             "timeout_s": 60.0,
         }
     )

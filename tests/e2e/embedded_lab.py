@@ -35,6 +35,16 @@ class Result:
         return json.loads(self.out)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a run's log."""
+
+    seq: int
+    at: str
+    kind: str
+    step: str
+
+
 class Cli:
     """The `interlock` command with XDG folders of its own under `root`, and nothing of the caller's environment."""
 
@@ -56,12 +66,12 @@ class Cli:
         return self.state / "interlock" / "lab"
 
     def run(
-        self, *args: str, input: str | None = None, env: Mapping[str, str] | None = None, timeout_s: float = DEADLINE_S
+        self, *args: str, typed: str = "", env: Mapping[str, str] | None = None, timeout_s: float = DEADLINE_S
     ) -> Result:
-        """Run one command to its end. Without `input` it reads from an empty pipe: there is no terminal."""
+        """Run one command to its end. Without `typed` it reads from an empty pipe: there is no terminal."""
         done = subprocess.run(
             [BINARY, *args],
-            input=input or "",
+            input=typed,
             capture_output=True,
             text=True,
             env={**self.env, **(env or {})},
@@ -77,10 +87,10 @@ class Cli:
         return result
 
     def start(self, *args: str) -> subprocess.Popen[str]:
-        """Start a command and leave it running; the caller ends it."""
+        """Start a command and leave it running; the caller ends it, and may write to it."""
         return subprocess.Popen(
             [BINARY, *args],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -121,6 +131,12 @@ class Cli:
         rows: list[Document] = self.ok("runs", "--json").json["runs"]
         return rows
 
+    def log(self, run: str) -> list[Entry]:
+        """Every entry of a run's log, from its report: the only view of the log that the outside has."""
+        rows = [line for line in self.ok("report", run).out.split("## Log")[1].splitlines() if line.startswith("|")]
+        cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+        return [Entry(int(seq), at, kind, step) for seq, at, _, kind, step in cells]
+
 
 @contextlib.contextmanager
 def lab_up(root: Path) -> Iterator[Cli]:
@@ -160,7 +176,7 @@ class Observer:
         self._process.terminate()
         self._process.wait(10)
         self._reader.join(10)
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream
             stream.close()
 

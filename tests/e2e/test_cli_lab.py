@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.state import SOCKET_LIMIT, pid_start
-from tests.e2e.embedded_lab import Cli, descendants, lab_up, until
+from tests.e2e.embedded_lab import Cli, Document, descendants, lab_up, until
 
 pytestmark = pytest.mark.vault
 
@@ -116,7 +116,7 @@ def test_down_leaves_no_process_and_nothing_but_logs(tmp_path: Path) -> None:
 def test_a_foreground_lab_ends_with_ctrl_c(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     up = cli.start("lab", "up")
-    until("the lab is up", lambda: (cli.lab_folder / "lab.json").exists())
+    until("the lab is up", (cli.lab_folder / "lab.json").exists)
     up.send_signal(signal.SIGINT)
     _, err = up.communicate(timeout=20)
     assert up.returncode == 0
@@ -149,5 +149,6 @@ def test_a_killed_lab_is_noticed_and_a_long_path_has_its_socket_elsewhere(tmp_pa
         assert not Path(state["socket"]).parent.exists(), "the short folder of the socket is gone too"
 
 
-def _state(cli: Cli) -> dict[str, object] | dict[str, str]:
-    return json.loads((cli.lab_folder / "lab.json").read_text())
+def _state(cli: Cli) -> Document:
+    state: Document = json.loads((cli.lab_folder / "lab.json").read_text())
+    return state

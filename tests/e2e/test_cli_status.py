@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, lab_up, path, source
+from tests.e2e.embedded_lab import BINARY, Cli, Document, Observer, alert, cloud, lab_up, path, source
 
 pytestmark = pytest.mark.vault
 
@@ -18,10 +22,13 @@ PATHS = ["er-primary", "er-secondary", "vpn-1", "vpn-2"]
 ALL_PATHS = [*(f"azure/{p}" for p in PATHS), *(f"aws/{p}" for p in ("dx-1", "dx-2", "vpn-1", "vpn-2"))]
 LAYERS = ["port", "vxc", "circuit", "bgp_here", "bgp_there", "bfd", "attach", "probe"]
 SOURCES = {"edge-1", "edge-2", "megaport", "azure", "aws", "vault", "servicenow", "probes"}
-REST = {"azure": ("azure/er-primary",), "aws": ("aws/dx-1",)}
+Ways = dict[str, tuple[str, ...]]
+REST: Ways = {"azure": ("azure/er-primary",), "aws": ("aws/dx-1",)}
 #: Microsoft's and the cloud's tables are asked every 5 s; what a cloud says is stale after two of these.
 CLOUD_INTERVAL_S = 5.0
 SILENT_LOSS_WITHIN_S = 1.5
+#: 2.5 s for the sources; the rest is starting and ending on a busy machine. A hanging SDK gives up after 12.
+ENDS_WITHIN_S = 8.0
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +46,16 @@ def observer(lab: Cli) -> Iterator[Observer]:
 
 @pytest.fixture
 def eyes(lab: Cli, observer: Observer) -> Iterator[Observer]:
-    """The observer of a healthy lab; what a test broke is mended, and seen to be."""
+    """The observer; what a test broke is mended. It may still be coming back when the next test begins."""
     yield observer
     lab.heal()
-    observer.until("healed: everything is as it was", at_rest, 30.0)
+
+
+@pytest.fixture
+def rested(eyes: Observer) -> Observer:
+    """The observer of a lab where everything is as it was."""
+    eyes.until("healed: everything is as it was", at_rest, 30.0)
+    return eyes
 
 
 def at_rest(seen: Document) -> bool:
@@ -54,11 +67,11 @@ def at_rest(seen: Document) -> bool:
     )
 
 
-def carried(seen: Document) -> dict[str, tuple[str, ...]]:
+def carried(seen: Document) -> Ways:
     return {each["name"]: tuple(each["carried_by"]) for each in seen["clouds"]}
 
 
-def returned(seen: Document) -> dict[str, tuple[str, ...]]:
+def returned(seen: Document) -> Ways:
     return {each["name"]: tuple(each["return_by"]) for each in seen["clouds"]}
 
 
@@ -97,8 +110,8 @@ def test_a_healthy_site_has_every_field_of_the_contract_in_its_order(lab: Cli) -
         assert (each["ok"], each["error"]) == (True, None)
 
 
-def test_every_path_has_its_layers_prefixes_and_figures(eyes: Observer) -> None:
-    _, seen = eyes.until("a load is measured", lambda d: all(p["load_mbps"] is not None for p in d["paths"]))
+def test_every_path_has_its_layers_prefixes_and_figures(rested: Observer) -> None:
+    _, seen = rested.until("a load is measured", lambda d: all(p["load_mbps"] is not None for p in d["paths"]))
     for each in seen["paths"]:
         assert list(each["layers"]) == LAYERS
         vpn = "/vpn-" in each["name"]
@@ -123,13 +136,38 @@ def test_every_path_has_its_layers_prefixes_and_figures(eyes: Observer) -> None:
     assert path(seen, "azure/er-primary")["load_mbps"] > 100
 
 
-def test_plain_and_no_color_have_no_escape_codes_and_status_is_told_by_mark_and_word(lab: Cli) -> None:
-    for words, env in ((("status", "--plain"), {}), (("status",), {"NO_COLOR": "1"})):
-        result = lab.run(*words, env=env)
-        assert result.code == 0
-        assert "\x1b" not in result.out + result.err
-        assert "= HEALTHY" in result.out
-        assert "out er-primary" in result.out
+def test_on_a_terminal_there_is_colour_unless_plain_or_no_color_and_the_words_are_the_same(lab: Cli) -> None:
+    asked = {
+        "colour": on_terminal(lab, "status"),
+        "plain": on_terminal(lab, "status", "--plain"),
+        "no color": on_terminal(lab, "status", env={"NO_COLOR": "1"}),
+    }
+    said = {name: finish() for name, finish in asked.items()}
+    assert "\x1b[" in said["colour"]
+    for name in ("plain", "no color"):
+        assert "\x1b" not in said[name]
+        assert "= HEALTHY" in said[name]
+        assert "out er-primary" in said[name]
+
+
+def on_terminal(lab: Cli, *args: str, env: Mapping[str, str] | None = None) -> Callable[[], str]:
+    """Start a command on a terminal of its own; what is returned waits for its end and gives what it wrote."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [BINARY, *args], stdin=its, stdout=its, stderr=its, env={**lab.env, "TERM": "xterm", **(env or {})}
+    )
+    os.close(its)
+
+    def finish() -> str:
+        written = b""
+        with contextlib.suppress(OSError):  # Linux says EIO when the last writer has gone
+            while part := os.read(ours, 65536):
+                written += part
+        os.close(ours)
+        assert process.wait(10) == 0
+        return written.decode()
+
+    return finish
 
 
 def test_tables_of_paths_and_sessions(lab: Cli) -> None:
@@ -216,40 +254,38 @@ def test_version_and_help(lab: Cli) -> None:
 # -- links
 
 
-def test_a_silent_port_is_seen_within_a_second_and_a_half(lab: Cli, eyes: Observer) -> None:
+def test_a_silent_port_is_seen_within_a_second_and_a_half(lab: Cli, rested: Observer) -> None:
     def told(seen: Document) -> bool:
         return {"azure/er-primary", "aws/dx-1"} <= down(seen)
 
     broken = fail(lab, "port-a", "--silent")
-    took, seen = eyes.until("bgp is down on port-a", told, since=broken)
+    took, seen = rested.until("bgp is down on port-a", told, since=broken)
     assert took <= SILENT_LOSS_WITHIN_S
     primary = path(seen, "azure/er-primary")
-    assert primary["layers"] | {"bgp_there": "", "attach": "", "probe": "", "circuit": ""} == {
-        "port": "up", "vxc": "up", "bgp_here": "down", "bfd": "down",
-        "circuit": "", "bgp_there": "", "attach": "", "probe": "",
-    }  # fmt: skip
-    assert primary["layers"]["circuit"] == "up"
+    said = {name: primary["layers"][name] for name in ("port", "vxc", "circuit", "bgp_here", "bfd")}
+    assert said == {"port": "up", "vxc": "up", "circuit": "up", "bgp_here": "down", "bfd": "down"}
     assert "BFD detection time expired" in primary["why"]
     assert "port, vxc, circuit up" in primary["why"]
-    assert alert(seen, "path:azure/er-primary")["severity"] == "critical"  # type: ignore[index] -- its absence fails
+    told_once = alert(seen, "path:azure/er-primary")
+    assert told_once
+    assert told_once["severity"] == "critical"
     moved = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
-    eyes.until("both clouds, both ways, on port-b", lambda d: carried(d) == moved == returned(d), since=broken)
+    rested.until("both clouds, both ways, on port-b", lambda d: carried(d) == moved == returned(d), since=broken)
     once = lab.run("status", "--json")
     assert once.code == 3
     assert once.json["verdict"] == "degraded"
 
 
-SECONDARY = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
-AZURE_MOVED = {**REST, "azure": SECONDARY["azure"]}
-AWS_MOVED = {**REST, "aws": SECONDARY["aws"]}
-VPN = {"azure": ("azure/vpn-1", "azure/vpn-2"), "aws": ("aws/vpn-1", "aws/vpn-2")}
+SECONDARY: Ways = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
+AZURE_MOVED: Ways = {**REST, "azure": SECONDARY["azure"]}
+VPN: Ways = {"azure": ("azure/vpn-1", "azure/vpn-2"), "aws": ("aws/vpn-1", "aws/vpn-2")}
 PORT_A, PORT_B = {"azure/er-primary", "aws/dx-1"}, {"azure/er-secondary", "aws/dx-2"}
 TUNNELS = {"azure/vpn-1", "azure/vpn-2", "aws/vpn-1", "aws/vpn-2"}
 
 
 NO_LIGHT, PROVIDER = "no carrier on", "the provider says"
 #: Things that share no path are broken together: one look for all of them.
-LINKS: dict[str, tuple[dict[str, tuple[str, ...]], dict[str, str]]] = {
+LINKS: dict[str, tuple[Ways, dict[str, str]]] = {
     "port-a": (SECONDARY, dict.fromkeys(PORT_A, f"port: {NO_LIGHT} port-a")),
     "port-b": (REST, dict.fromkeys(PORT_B, f"port: {NO_LIGHT} port-b")),
     "vxc-azure-a dx-1 vpn-azure-2": (SECONDARY, {
@@ -275,9 +311,7 @@ ONE_LOSS = {
 
 
 @pytest.mark.parametrize("things", LINKS)
-def test_a_broken_link_is_told_with_its_lowest_layer_and_who_carries_now(
-    lab: Cli, eyes: Observer, things: str
-) -> None:
+def test_a_broken_link_is_told_with_its_lowest_layer_and_who_carries_now(lab: Cli, eyes: Observer, things: str) -> None:
     wanted, reasons = LINKS[things]
     for thing in things.split():
         since = fail(lab, thing)
@@ -302,7 +336,7 @@ def test_a_broken_link_is_told_with_its_lowest_layer_and_who_carries_now(
 
 @pytest.mark.parametrize(("dead", "alive", "carries"), [("edge-1", "edge-2", SECONDARY), ("edge-2", "edge-1", REST)])
 def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
-    lab: Cli, eyes: Observer, dead: str, alive: str, carries: dict[str, tuple[str, ...]]
+    lab: Cli, eyes: Observer, dead: str, alive: str, carries: Ways
 ) -> None:
     since = fail(lab, dead)
 
@@ -312,6 +346,7 @@ def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
             and carried(seen) == carries
             and all(each["one_loss_from"] == [alive] for each in seen["clouds"])
             and len(down(seen)) == 4
+            and {path(seen, name)["layers"]["bgp_here"] for name in down(seen)} <= {"stale", "unknown"}
         )
 
     _, seen = eyes.until(f"{dead} cannot be reached; only {alive} is left", told, since=since)
@@ -319,7 +354,6 @@ def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
     assert source(seen, alive)["ok"]
     assert alert(seen, "dark:azure")
     assert alert(seen, "dark:aws")
-    assert {path(seen, name)["layers"]["bgp_here"] for name in down(seen)} <= {"stale", "unknown"}
     assert seen["verdict"] == "degraded"
 
 
@@ -334,12 +368,12 @@ def test_without_ibgp_each_edge_goes_its_own_way_and_that_is_said(lab: Cli, eyes
 # -- misconfigurations and providers
 
 
-def test_without_addpath_the_standby_is_not_held_but_nothing_is_down(lab: Cli, eyes: Observer) -> None:
+def test_without_addpath_the_standby_is_not_held_but_nothing_is_down(lab: Cli, rested: Observer) -> None:
     since = fail(lab, "no-addpath")
-    _, seen = eyes.until("seen", lambda d: d["verdict"] == "healthy" and carried(d) == REST, since=since)
+    _, seen = rested.until("seen", lambda d: d["verdict"] == "healthy" and carried(d) == REST, since=since)
     assert down(seen) == set()
     fail(lab, "port-a", "--silent")
-    eyes.until("the standby still takes over in the end", lambda d: carried(d) == SECONDARY, since=since)
+    rested.until("the standby still takes over in the end", lambda d: carried(d) == SECONDARY, since=since)
 
 
 def test_a_provider_drain_moves_both_directions(lab: Cli, eyes: Observer) -> None:
@@ -376,17 +410,18 @@ def test_too_many_prefixes_stop_the_session_and_the_reason_is_max_prefix(lab: Cl
     assert path(seen, "azure/er-primary")["layers"]["bgp_here"] == "down"
 
 
-def test_a_flapping_session_is_an_alert_of_its_own(lab: Cli, eyes: Observer) -> None:
-    before = lab.ok("sessions", "er-primary", "--json").json["sessions"][0]["drops"]
-    since = fail(lab, "flap")
-    _, seen = eyes.until("flaps", lambda d: alert(d, "flap:azure/er-primary"), since=since)
-    assert alert(seen, "flap:azure/er-primary")["severity"] == "warning"  # type: ignore[index] -- found just before
-    assert before is not None
+def test_a_flapping_session_is_an_alert_of_its_own(lab: Cli, rested: Observer) -> None:
+    with Observer(lab) as fresh:
+        fresh.until("nothing has dropped while it watches", lambda d: at_rest(d) and not alert(d, "flap:"))
+        since = fail(lab, "flap")
+        _, seen = fresh.until("flaps", lambda d: alert(d, "flap:azure/er-primary"), since=since)
+        lab.heal()
+    assert [each["severity"] for each in seen["alerts"] if each["id"].startswith("flap:")] == ["warning"]
 
 
-def test_asymmetry_is_told_with_both_ways(lab: Cli, eyes: Observer) -> None:
+def test_asymmetry_is_told_with_both_ways(lab: Cli, rested: Observer) -> None:
     since = fail(lab, "asymmetry")
-    _, seen = eyes.until(
+    _, seen = rested.until(
         "out by er-primary, back by er-secondary",
         lambda d: carried(d) == REST and returned(d) == AZURE_MOVED,
         since=since,
@@ -401,14 +436,14 @@ def test_asymmetry_is_told_with_both_ways(lab: Cli, eyes: Observer) -> None:
 
 
 def test_systems_that_fail_say_so_one_by_one_and_what_they_said_grows_stale_but_never_healthy(
-    lab: Cli, eyes: Observer
+    lab: Cli, rested: Observer
 ) -> None:
     since = fail(lab, "azure", "--fault", "500")
-    _, seen = eyes.until("azure fails", lambda d: not source(d, "azure")["ok"], 2 * CLOUD_INTERVAL_S, since)
+    _, seen = rested.until("azure fails", lambda d: not source(d, "azure")["ok"], 2 * CLOUD_INTERVAL_S, since)
     assert "500" in source(seen, "azure")["error"]
     assert {each["name"] for each in seen["sources"] if each["ok"]} == SOURCES - {"azure"}
 
-    took, seen = eyes.until(
+    _, seen = rested.until(
         "what azure said is stale", lambda d: path(d, "azure/er-primary")["stale"], 2 * CLOUD_INTERVAL_S + 6, since
     )
     assert cloud(seen, "azure")["verdict"] != "healthy"
@@ -416,14 +451,17 @@ def test_systems_that_fail_say_so_one_by_one_and_what_they_said_grows_stale_but_
     assert seen["verdict"] != "healthy"
     primary = path(seen, "azure/er-primary")
     assert primary["layers"]["bgp_here"] == "up", "our own routers are still asked"
-    assert {primary["layers"][name] for name in ("circuit", "bgp_there", "attach")} <= {"stale", "up"}
+    assert "stale" in {primary["layers"][name] for name in ("circuit", "bgp_there", "attach")}
+    assert "azure has not said so for" in primary["why"]
     assert primary["age_there_s"] > CLOUD_INTERVAL_S
 
-    for words in (("megaport", "429"), ("aws", "garbage"), ("servicenow", "down"), ("vault", "sealed")):
-        fail(lab, words[0], "--fault", words[1])
-    _, seen = eyes.until(
+    for system, fault in (("megaport", "429"), ("aws", "garbage"), ("servicenow", "down"), ("vault", "sealed")):
+        fail(lab, system, "--fault", fault)
+    _, seen = rested.until(
         "every system says what is wrong",
-        lambda d: {s["name"] for s in d["sources"] if not s["ok"]} == {"azure", "megaport", "aws", "servicenow", "vault"},
+        lambda d: (
+            {s["name"] for s in d["sources"] if not s["ok"]} == {"azure", "megaport", "aws", "servicenow", "vault"}
+        ),
         25.0,
     )
     words = {each["name"]: each["error"] or "" for each in seen["sources"]}
@@ -433,14 +471,14 @@ def test_systems_that_fail_say_so_one_by_one_and_what_they_said_grows_stale_but_
     assert "onnection" in words["servicenow"]
     assert source(seen, "edge-1")["ok"], "the routers' certificates are still good: they go on"
     lab.heal()
-    eyes.until("recovered, without a restart", at_rest, 30.0)
+    rested.until("recovered, without a restart", at_rest, 30.0)
 
 
 @pytest.mark.parametrize(
     ("faults", "code"),
     [
-        ({"azure": ("hang", "")}, 3),
-        ({"megaport": ("down", ""), "aws": ("slow", "")}, 3),
+        ({"azure": ("hang", ""), "megaport": ("down", "")}, 3),
+        ({"aws": ("hang", ""), "azure": ("slow", "")}, 3),
         ({"aws": ("429", "429"), "megaport": ("garbage", ""), "servicenow": ("down", "")}, 1),
         ({"vault": ("sealed", "sealed")}, 3),
     ],
@@ -450,7 +488,9 @@ def test_one_status_with_systems_broken_has_the_right_code_and_each_source_says_
 ) -> None:
     for system, (fault, _) in faults.items():
         fail(lab, system, "--fault", fault)
+    asked = time.monotonic()
     result = lab.run("status", "--json")
+    assert time.monotonic() - asked < ENDS_WITHIN_S, "a call that hangs in an SDK's thread holds nobody up"
     seen = result.json
     for system, (_, said) in faults.items():
         assert not source(seen, system)["ok"]

@@ -14,6 +14,7 @@ class Silent:
     """A ticket system that never answers."""
 
     async def tell(self, event: Event, view: RunView) -> None:
+        del event, view
         await asyncio.Event().wait()
 
 

@@ -1,0 +1,185 @@
+"""A console that dies in the middle, and a stranger at the same router: nothing is lost and nothing is written over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from connectors.routers.session import RouterSession
+from connectors.routers.ssh import Login
+from console.session import OperatorSession
+from network.sitefile import load
+from tests.e2e.embedded_lab import Cli, Document, lab_up, until
+
+pytestmark = pytest.mark.vault
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    with lab_up(tmp_path_factory.mktemp("kill")) as cli:
+        yield cli
+
+
+@pytest.fixture(scope="module")
+def plan(cli: Cli) -> Document:
+    """The plan on an untouched lab: whoever makes it again later finds everything as it was."""
+    return cli.plan()
+
+
+@pytest.fixture(scope="module")
+def change(cli: Cli) -> str:
+    return cli.change("--ci", "port-a")
+
+
+def begun(cli: Cli, known: set[str]) -> str:
+    """The run that has been created since `known` was read."""
+    new: list[str] = until("a run is created", lambda: {row["run"] for row in cli.runs()} - known)
+    return next(iter(new))
+
+
+def reached(cli: Cli, run: str, step: str, kind: str) -> None:
+    def there() -> bool:
+        return any(each["id"] == step and kind in each["evidence"] for each in cli.show(run)["steps"])
+
+    until(f"{run}: {kind} of {step}", there)
+
+
+def killed(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
+    """End it and say how it ended and what it said on stderr."""
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    return process.returncode, err
+
+
+def test_kill_nine_in_the_middle_keeps_the_locks_and_rollback_looks_before_it_undoes(
+    cli: Cli, plan: Document, change: str
+) -> None:
+    process = cli.start("run", "drain-port", "port=port-a", "--change", change, "--write", "--yes")
+    run = begun(cli, set())
+    reached(cli, run, "move-azure", "act.result")
+    code, _ = killed(process, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+
+    listed = cli.run("runs", "--json")
+    assert f"interrupted run {run}" in listed.err
+    assert f"interlock rollback {run}" in listed.err
+    assert [(row["run"], row["interrupted"], row["closed"]) for row in listed.json["runs"]] == [(run, True, None)]
+    before = cli.router_writes()
+    other = cli.run("run", "drain-port", "port=port-b", "--change", cli.change("--ci", "port-b"), "--write", "--yes")
+    assert other.code == 4, other.err
+    assert run in other.err, "the refusal names the run that holds the locks"
+    assert cli.drain(change).code == 4
+    assert cli.router_writes() == before
+    assert len(cli.runs()) == 1
+
+    undone = cli.run("rollback", run, "--write", "--yes", "--json")
+    assert undone.code == 0, undone.err
+    assert (undone.json["run"], undone.json["state"], undone.json["direction"]) == (run, "ROLLED_BACK", "rollback")
+    entries = cli.log(run)
+    turned = next(entry.seq for entry in entries if entry.kind == "rollback.begin")
+    after = [entry.kind for entry in entries if entry.seq > turned and entry.step == "move-azure"]
+    assert after == ["undo.due", "act.intent", "act.result", "verify.ok"], "it looked, and then it undid"
+    assert not [entry for entry in entries if entry.step == "move-aws"], "what was never begun is not undone"
+    assert cli.router_writes() == before + undo_of(plan, "move-azure")
+    assert cli.plan()["hash"] == plan["hash"]
+    assert cli.run("rollback", run, "--write", "--yes").code == 4
+
+
+def test_ctrl_c_in_the_middle_ends_with_130_names_the_run_and_rollback_restores(
+    cli: Cli, plan: Document, change: str
+) -> None:
+    known = {row["run"] for row in cli.runs()}
+    before = cli.router_writes()
+    process = cli.start("run", "drain-port", "port=port-a", "--change", change, "--write", "--prompt")
+    assert process.stdin
+    process.stdin.write("port-a\n")
+    process.stdin.flush()
+    run = begun(cli, known)
+    reached(cli, run, "move-azure", "act.result")
+    code, err = killed(process, signal.SIGINT)
+    assert code == 130, err
+    assert f"interrupted; run {run} is safe in the journal: `interlock rollback {run}`" in err
+    assert "Traceback" not in err
+    assert cli.show(run)["state"] == "RUNNING"
+    assert len(cli.router_writes()) > len(before), "the name typed at the prompt let it begin"
+
+    undone = cli.run("rollback", run, "--write", "--yes")
+    assert undone.code == 0, undone.err
+    assert cli.show(run)["state"] == "ROLLED_BACK"
+    assert cli.plan()["hash"] == plan["hash"]
+    assert "ok," in cli.ok("journal", "verify", run).out
+
+
+def test_a_strangers_change_is_never_written_over_and_an_interrupted_undo_goes_on(
+    cli: Cli, plan: Document, change: str
+) -> None:
+    drained = cli.drain(change, "--json")
+    assert drained.code == 0, drained.err
+    run = drained.json["run"]
+    clause = "route-map OUT-msee-primary permit 10"
+    as_bob(cli, clause, "set metric 50")
+    before = cli.router_writes()
+    assert before[-1] == "edge-1> set metric 50"
+
+    # Nobody there to say that the field is clear: the run waits, and the process leaves.
+    asked = cli.run("rollback", run, "--write", "--prompt", typed="")
+    assert asked.code == 6, asked.err
+    assert "field clear?" in asked.err
+    assert cli.router_writes() == before
+
+    held = cli.run("rollback", run, "--write", "--yes")
+    assert held.code == 6, held.err
+    told = held.out + held.err
+    assert f"somebody else changed {clause}" in told
+    assert told.count("set as-path prepend 65010 65010 65010 65010") >= 2, "ours is shown"
+    assert "set metric 50" in told, "theirs is shown"
+    undo = next(row["run"] for row in cli.runs() if row["undo_of"] == run)
+    assert (cli.show(undo)["state"], cli.show(undo)["question"]["step"]) == ("NEEDS_DECISION", "restore-move-azure")
+    assert cli.router_writes() == before + undo_of(plan, "move-aws"), "theirs was not touched"
+    assert cli.run("rollback", run, "--write", "--yes").code == 6, "asked again, it looks again"
+
+    as_bob(cli, clause, "no set metric")
+    known = cli.show(undo)["head_seq"]
+    process = cli.start("rollback", run, "--write", "--yes")
+    until(
+        "its undo is sent",
+        lambda: any(e.seq > known and e.kind == "act.result" and e.step == "restore-move-azure" for e in cli.log(undo)),
+    )
+    killed(process, signal.SIGKILL)
+    assert f"interrupted run {undo}" in cli.run("runs").err
+    finished = cli.run("rollback", undo, "--write", "--yes", "--json")
+    assert finished.code == 0, finished.err
+    assert (finished.json["run"], finished.json["state"], finished.json["undo_of"]) == (undo, "COMPLETED", run)
+    assert cli.plan()["hash"] == plan["hash"]
+
+
+def undo_of(plan: Document, step: str) -> list[str]:
+    """What the routers see written when a step of the plan is undone."""
+    lines = next(each["undo"] for each in plan["steps"] if each["id"] == step)
+    return [line.replace("(config)>", ">") for line in lines if not line.endswith("configure terminal")]
+
+
+def as_bob(cli: Cli, *lines: str) -> None:
+    """Somebody else with a right to it configures edge-1 by hand."""
+
+    async def configure() -> None:
+        site = load((cli.lab_folder / "site.yaml").read_text(), "site.yaml").site
+        vault = site.systems.vault
+        session = OperatorSession(site, cli.lab_folder, "bob")
+        login = Login(
+            vault.run_principal,
+            vault.host_ca,
+            lambda line: session.sign(vault.run_role, vault.run_principal, line),
+        )
+        router = RouterSession(site.router("edge-1"), login)
+        try:
+            await router.configure(lines)
+        finally:
+            await router.close()
+            await session.close()
+
+    asyncio.run(configure())

@@ -1,0 +1,134 @@
+"""The real binary in a real terminal of 80 by 24, driven by its keys: look, drill, drain a port, abort, put back."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.embedded_lab import BINARY, Cli, lab_up, until
+
+pytestmark = [pytest.mark.tmux, pytest.mark.vault, pytest.mark.timeout(240)]
+
+
+class Terminal:
+    """One tmux server of our own, one window."""
+
+    def __init__(self, folder: Path, cli: Cli) -> None:
+        self._socket, self._cli = str(folder / "tmux.sock"), cli
+
+    def tmux(self, *args: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-S", self._socket, "-f", "/dev/null", *args],
+            capture_output=True,
+            text=True,
+            env={**self._cli.env, "TERM": "xterm-256color"},
+            check=True,
+            timeout=10,
+        )
+        return done.stdout
+
+    def start(self, command: str) -> None:
+        self.tmux("new-session", "-d", "-x", "80", "-y", "24", command)
+
+    def screen(self) -> str:
+        return self.tmux("capture-pane", "-p")
+
+    def keys(self, *keys: str) -> None:
+        self.tmux("send-keys", *keys)
+
+    def type(self, text: str) -> None:
+        self.tmux("send-keys", "-l", text)
+
+    def until(self, *wanted: str, within_s: float = 25.0) -> str:
+        """Wait until everything wanted stands on the screen, and return the screen."""
+        last = ""
+
+        def there() -> bool:
+            nonlocal last
+            last = self.screen()
+            return all(word in last for word in wanted)
+
+        try:
+            until(f"{wanted} on the screen", there, within_s)
+        except pytest.fail.Exception:
+            pytest.fail(f"not on the screen within {within_s:g} s: {wanted}\n{last}")
+        return last
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    with lab_up(tmp_path_factory.mktemp("tmux")) as cli:
+        yield cli
+
+
+@pytest.fixture
+def terminal(cli: Cli, tmp_path: Path) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path, cli)
+    terminal.start(shlex.join([BINARY]))
+    yield terminal
+    subprocess.run(["tmux", "-S", str(tmp_path / "tmux.sock"), "kill-server"], capture_output=True, check=False)
+
+
+def test_look_drill_and_leave(cli: Cli, terminal: Terminal) -> None:
+    shown = terminal.until("READ-ONLY", "LAB", "= HEALTHY", "azure/er-primary", "active")
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    cli.ok("lab", "fail", "er-primary", "--silent")
+    terminal.until("X azure/er-primary", "er-secondary", "BFD")
+    terminal.keys("Enter")
+    terminal.until("bgp_here", "down", "show bgp neighbors json")
+    terminal.keys("Escape")
+    cli.ok("lab", "heal")
+    terminal.until("= azure/er-primary", within_s=30)
+    terminal.keys("q")
+    until("the console has gone", lambda: gone(terminal))
+
+
+def test_a_drain_by_keys_and_its_undo(cli: Cli, terminal: Terminal) -> None:
+    change = cli.change()
+    terminal.until("= HEALTHY", "azure/er-primary", "active")
+    ask(terminal, f"run drain-port port=port-a change={change}")
+    terminal.until("READ-ONLY: press R")
+    terminal.keys("R")
+    terminal.until("allow changes?", "type WRITE")
+    terminal.type("WRITE")
+    terminal.keys("Enter")
+    terminal.until("WRITE: changes can be asked for")
+    ask(terminal, f"run drain-port port=port-a change={change}")
+    terminal.until("run drain-port?", "type port-a")
+    assert not cli.router_writes()
+    terminal.type("port-a")
+    terminal.keys("Enter")
+    terminal.until("COMPLETED", within_s=40)
+    assert cli.runs()[0]["state"] == "COMPLETED"
+    drained = len(cli.router_writes())
+    terminal.keys("b")
+    terminal.until("roll back R-", "type port-a")
+    terminal.type("port-a")
+    terminal.keys("Enter")
+    terminal.until("field clear?")
+    terminal.keys("Enter")
+    terminal.until("confirms; the run goes on")
+    terminal.keys("Enter")
+    until("the undo is done", lambda: [run["state"] for run in cli.runs()] == ["COMPLETED", "COMPLETED"], 40)
+    assert len(cli.router_writes()) > drained
+    terminal.keys("q")
+    until("the console has gone", lambda: gone(terminal))
+
+
+def ask(terminal: Terminal, command: str) -> None:
+    terminal.keys(":")
+    until("the command line is open", lambda: any(line.strip() == ":" for line in terminal.screen().splitlines()))
+    terminal.type(command)
+    terminal.keys("Enter")
+
+
+def gone(terminal: Terminal) -> bool:
+    try:
+        terminal.screen()
+    except subprocess.CalledProcessError:
+        return True
+    return False

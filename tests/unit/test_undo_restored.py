@@ -1,0 +1,66 @@
+"""After an undo each direction is compared with its own baseline: the way back need not have been the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from network.inventory import Site
+from network.observation import CloudRoute, CloudRoutes, Kind
+from network.snapshot import Snapshot
+from runbooks.checks.restored import Restored
+from runbooks.model import StepDef, steps_of
+from runbooks.plan import undo_definition
+from tests.sample import NOW, healthy, reference, seen
+
+WAYS = {
+    "azure": {"carried_by": ["azure/er-primary"], "return_by": ["azure/er-secondary"]},
+    "aws": {"carried_by": ["aws/dx-1"], "return_by": ["aws/dx-1"]},
+}
+
+
+@dataclass
+class StillScene:
+    site: Site
+    snapshot: Snapshot
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def newer(self, revision: int, timeout_s: float) -> Snapshot:
+        raise AssertionError(f"asked to wait {timeout_s} s after revision {revision}: what it saw did not satisfy it")
+
+    def router(self, name: str) -> Any:
+        raise AssertionError(f"a check of routes reads no configuration of {name}")
+
+
+def last_step(before: dict[str, Any]) -> StepDef:
+    original = {"title": "t", "target": "port-a", "steps": [], "before": before, "after": before}
+    return steps_of(undo_definition(original, "R-1"))[-1]
+
+
+def returning_by(site: Site, path: str) -> Snapshot:
+    """A healthy site whose counters are not known, where Azure's own table says how it comes back."""
+    table = tuple(CloudRoute(str(prefix.prefix), (path,)) for prefix in site.on_prem.prefixes)
+    snapshot = healthy(site)
+    quiet = [each for each in snapshot.observations.values() if each.kind is not Kind.LINK]
+    bare = Snapshot(sources=snapshot.sources).with_observations(quiet)
+    return bare.with_observations([seen(Kind.CLOUD_ROUTES, "azure", CloudRoutes(table, "table"))])
+
+
+async def test_a_way_back_that_differed_before_is_restored_when_it_differs_again() -> None:
+    site = reference()
+    found = await Restored().check(StillScene(site, returning_by(site, "azure/er-secondary")), last_step(WAYS))
+    assert found.ok is True, found.reason
+    wanted = {line["what"]: line["want"] for line in found.evidence["expected"]}
+    assert wanted["azure out"] == "azure/er-primary"
+    assert wanted["azure back"] == "azure/er-secondary"
+
+
+async def test_a_way_back_that_is_not_as_before_is_not_restored() -> None:
+    site = reference()
+    over = last_step(WAYS).model_copy(update={"timeout_s": 0.0})
+    found = await Restored().check(StillScene(site, returning_by(site, "azure/er-primary")), over)
+    assert found.ok is False
+    assert "azure back: azure/er-primary, was azure/er-secondary" in found.reason
