@@ -179,3 +179,22 @@ async def test_leaving_during_a_run_asks(world: World) -> None:
         assert isinstance(app.screen, Dialog)
         await pilot.press("escape")
         assert app.is_running
+
+
+async def test_when_a_run_appears_the_hidden_list_of_runs_gives_the_keys_away(world: World) -> None:
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await pilot.press("4")
+        await pilot.pause()
+        assert isinstance(app.screen.focused, RowTable)
+        world.stage.hold = {"verify move-aws": asyncio.Event()}
+        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await wait_for(lambda: app.picture.run is not None and app.screen.query_one("#now").display, "the run is shown")
+        await pilot.pause()
+        focused = app.screen.focused
+        assert focused is not None
+        assert focused.id == "detail-box"
+        await pilot.press("escape")
+        await wait_for(lambda: app.screen.query_one("#past").display, "the past runs are shown")
+        assert isinstance(app.screen.focused, RowTable)

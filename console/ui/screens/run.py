@@ -59,12 +59,18 @@ class RunScreen(Page):
 
     def draw(self, sight: Sight) -> None:
         run = sight.picture.run
-        self.query_one("#past").display = run is None
-        self.query_one("#now").display = run is not None
+        self._turn_to(now=run is not None)
         if run is None:
             self._draw_past(sight)
         else:
             self._draw_now(sight, run)
+
+    def _turn_to(self, *, now: bool) -> None:
+        """The run, or the past ones. A pane that is not shown must not keep the keys: enter is the run's answer."""
+        if self.query_one("#now").display == now != self.query_one("#past").display:
+            return
+        self.query_one("#now").display, self.query_one("#past").display = now, not now
+        self.set_focus(self.query_one("#detail-box") if now else self.query_one("#runs"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 -- textual's own
         """Keys show what makes sense now; whether it is allowed is the engine's to say."""
