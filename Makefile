@@ -21,8 +21,10 @@ demo: setup
 system:
 	@sh .ci/packages
 
+# Two at a time, a file on one worker: most of it waits for a network to converge. Figures want the machine alone.
 test: setup system
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/bench -s
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/bench
 
 check: setup
 	$(BIN)/ruff check .

@@ -60,7 +60,7 @@ class Prober(Protocol):
 class ProbeSource:
     """The probes of every path as a status source. It reads the newest report and never waits for a probe.
 
-    A ProbeResult's window is the last 5 s (at least 3 probes); when the newest two or more are lost it is just
+    A ProbeResult's window is the site's `window_s` (at least 3 probes); when the newest two or more are lost it is just
     these, so `received` 0 and `rtt_ms` None mean dead. `pinned` False: the source address is not there.
     """
 
@@ -212,6 +212,7 @@ def _prober(site: Site, login: Login | None) -> Prober:
     config = {
         "interval_s": probes.interval_s,
         "timeout_s": probes.timeout_s,
+        "window_s": probes.window_s,
         "report_s": min(REPORT_S, probes.interval_s),
         "paths": [
             {

@@ -22,8 +22,8 @@ _SENT = struct.Struct("!IQH30x")  # sequence, timestamp, error estimate, must-be
 _REPLY = struct.Struct("!IQHxxQIQHxxBxxx")  # the same three, receive time, then the sender's three and its TTL
 ERROR_ESTIMATE = 1  # clock not synchronised, multiplier 1: only differences of one clock are used
 _NTP_EPOCH = 2_208_988_800
-#: Recent probes make the loss figure: 5 s of them, at least 3.
-WINDOW_S, WINDOW_LEAST = 5.0, 3
+#: The fewest recent probes that make a loss figure.
+WINDOW_LEAST = 3
 #: An answer is overdue after 4 round trips, at least 0.2 s; a late one still counts until the timeout.
 OVERDUE_TRIPS, OVERDUE_LEAST_S = 4.0, 0.2
 REBIND_S = 5.0
@@ -73,10 +73,10 @@ class Probe:
 class PathProbe:
     """Probes of one path from its source address; unpinned while that address is not on this machine."""
 
-    def __init__(self, one: dict[str, Any], interval_s: float, timeout_s: float) -> None:
+    def __init__(self, one: dict[str, Any], interval_s: float, timeout_s: float, window_s: float) -> None:
         self.name, self.source, self.target = one["path"], one["source"], (one["target"], one["port"])
         self.timeout_s = timeout_s
-        self.window = max(WINDOW_LEAST, int(WINDOW_S / interval_s))
+        self.window = max(WINDOW_LEAST, int(window_s / interval_s))
         self.socket: socket.socket | None = None
         self.why = ""
         self.bind_at = self.send_at = 0.0
@@ -134,7 +134,7 @@ class PathProbe:
         """The window's figures; `rtt_ms` is the newest probe's, None when that one is lost.
 
         When the newest two or more are lost the window is just these (received 0): a dead path shows at its
-        second lost probe, while single losses are measured over 5 s.
+        second lost probe, while single losses are measured over the window.
         """
         due = [probe for probe in self.probes if probe.rtt_ms is not None or now - probe.sent_at >= self._overdue_s()]
         window = due[-self.window :]
@@ -161,15 +161,17 @@ class PathProbe:
 class Sender:
     """All paths in one loop. `report` gets their results every `report_s` seconds and says whether to go on.
 
-    `config`: interval_s, timeout_s, report_s, paths [{path, source, target, port}]. `stop` is a descriptor that
-    becomes readable to end the loop.
+    `config`: interval_s, timeout_s, window_s, report_s, paths [{path, source, target, port}]. `stop` is a descriptor
+    that becomes readable to end the loop.
     """
 
     def __init__(
         self, config: dict[str, Any], report: Callable[[list[dict[str, Any]]], bool], stop: int | None = None
     ) -> None:
         self.interval_s, self.report_s = config["interval_s"], config["report_s"]
-        self.paths = [PathProbe(one, config["interval_s"], config["timeout_s"]) for one in config["paths"]]
+        self.paths = [
+            PathProbe(one, self.interval_s, config["timeout_s"], config["window_s"]) for one in config["paths"]
+        ]
         self.report, self.stop = report, stop
 
     def run(self) -> None:

@@ -48,3 +48,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"INTERLOCK_REQUIRE names {need}: {why}", pytrace=False)
         if why:
             pytest.skip(f"{need}: {why}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run in parallel by file, since a file shares its lab; one lab of real routers runs on a machine at a time."""
+    for item in items:
+        group = "frr" if item.get_closest_marker("frr") else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
