@@ -21,10 +21,10 @@ demo: setup
 system:
 	@sh .ci/packages
 
-# Two at a time, a file on one worker: most of it waits for a network to converge. Figures want the machine alone.
+# First what measures, alone; then the rest two at a time, a file on one worker: most of it waits for convergence.
 test: setup system
-	$(BIN)/python -m pytest tests/bench -s
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/bench
+	$(BIN)/python -m pytest -m alone -s
+	$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff check .
@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup system
-	$(BIN)/python -m pytest tests/bench -s
+	$(BIN)/python -m pytest -m bench -s
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from connectors.errors import BadReply
 from connectors.ports import Clock, PartlySeen, deadline_for
 from connectors.redact import redactor
 from connectors.routers import frr, frr_config, frr_links, frr_routes
@@ -19,6 +22,8 @@ from connectors.routers.session import RouterSession
 from network.inventory import Router, Site
 from network.observation import Kind, Link, Observation, SessionHere
 
+#: Seconds between a first poll's two counter samples: a little more than the shortest that make an honest rate.
+FIRST_RATE_S = frr_links.SHORTEST_S + 0.05
 ADVERTISED_EVERY = 5  # polls; at once when the router has sent an update on the session
 
 Peers = Mapping[str, PeerRow]
@@ -55,6 +60,8 @@ class RouterSource:
 
     async def collect(self) -> Sequence[Observation]:
         """Raises InterlockError when BGP cannot be read, PartlySeen when another part of the router cannot."""
+        if self._polls == 0:
+            await self._first_sample()
         due = [end for end in self._ends if end.external] if self._polls % ADVERTISED_EVERY == 0 else []
         replies = await self._ask([*self._standing(), *map(_advertised, due)])
         at_s = self._monotonic()
@@ -74,6 +81,13 @@ class RouterSource:
         if poll.errors:
             raise PartlySeen(seen, poll.errors)
         return seen
+
+    async def _first_sample(self) -> None:
+        """A rate needs two samples: the first poll takes one beforehand, so that the first look says the load."""
+        reply = (await self._ask([frr_links.COUNTERS]))[frr_links.COUNTERS]
+        with contextlib.suppress(BadReply):  # the poll itself asks again, and says what is wrong
+            self._samples = frr_links.counters(reply.text, self._monotonic())
+            await asyncio.sleep(FIRST_RATE_S)
 
     async def capture(self, commands: Sequence[str]) -> dict[str, str]:
         """The replies to shows, by command, for a run. Raises Denied, CommandFailed and what reading raises."""

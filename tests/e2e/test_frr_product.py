@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, until
 
-pytestmark = [pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.alone, pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
 
 PORT_A = {"azure": "azure/er-primary", "aws": "aws/dx-1"}
 PORT_B = {"azure": "azure/er-secondary", "aws": "aws/dx-2"}
