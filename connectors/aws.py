@@ -192,6 +192,7 @@ class AwsSource:
         self._site, self._now = site, now
         self._cloud, self._side = _aws(site)
         self._calls = AwsCalls(system.address, self._side.region, self.deadline_s, credentials)
+        self._asked_at = now()
 
     async def close(self) -> None:
         self._calls.close()
@@ -204,6 +205,7 @@ class AwsSource:
             raise TimedOut(f"no answer within {self.deadline_s:g} s", where="aws", do_next=CHECK_LINK) from error
 
     async def _collect(self) -> list[Observation]:
+        self._asked_at = self._now()
         vifs = asyncio.ensure_future(self._vifs())
         accepted = asyncio.ensure_future(settle(map(self._accepted, dx_paths(self._site, self._cloud))))
         sessions = asyncio.ensure_future(self._sessions(vifs, accepted))
@@ -289,7 +291,8 @@ class AwsSource:
         return self._seen("SearchTransitGatewayRoutes", found)
 
     def _seen(self, operation: str, found: Sequence[Finding]) -> list[Observation]:
-        return Origin(self.name, self._now(), fresh_for(self.cadence_s), operation).observe(found)
+        """As old as the poll's beginning: a reading that an act overtakes must not count as made after it."""
+        return Origin(self.name, self._asked_at, fresh_for(self.cadence_s), operation).observe(found)
 
 
 async def _known(accepted: Awaitable[list[Observation]]) -> dict[str, Advertised] | None:

@@ -82,6 +82,9 @@ class LiveScene:
     async def newer(self, revision: int, timeout_s: float) -> Snapshot:
         return await self._watch.collector.wait(revision, timeout_s)
 
+    def look_again(self) -> None:
+        self._watch.look_again()
+
     def router(self, name: str) -> RouterPort:
         if name not in self._routers:
             self._routers[name] = RouterSession(self.site.router(name), self._login)
@@ -147,7 +150,7 @@ class Desk:
             raise Refused("read-only: give --write to allow changes")
         row = await self.journal.run(run_id)
         if row.closed_at is None:
-            return await (self._go_on(row) if row.definition.get("undo_of") else self._turn_round(row))
+            return await self._undo_open(row)
         if undone := row.definition.get("undo_of"):
             raise Refused(f"{run_id} is itself an undo (of {undone}): to move again, run the book under a change")
         if row.state != "COMPLETED":
@@ -156,7 +159,7 @@ class Desk:
         if done := [undo.run_id for undo in undos if undo.state == "COMPLETED"]:
             raise Refused(f"{run_id} was put back by {done[0]} already")
         if begun := [undo for undo in undos if undo.closed_at is None]:
-            return await self._go_on(begun[0])
+            return await self._undo_open(begun[0])
         definition = undo_definition(row.definition, run_id)
         ticket = change or row.ticket
         locks = tuple(row.definition["locks"])
@@ -211,6 +214,15 @@ class Desk:
             raise Refused(f"no such change: {change} ({missing})") from missing
         if reasons:
             raise Refused("; ".join(reasons))
+
+    async def _undo_open(self, row: RunRow) -> str:
+        """A run that this desk drives is told, never claimed: two drivers of one desk could both be sending."""
+        undoes = row.definition.get("undo_of") is not None
+        if row.run_id not in self.driving:
+            return await (self._go_on(row) if undoes else self._turn_round(row))
+        if not undoes:
+            await self.abort(row.run_id)
+        return row.run_id
 
     async def _turn_round(self, row: RunRow) -> str:
         """Undo an open run in place. Asked again after a question, every undo that is not done is looked at anew."""

@@ -22,6 +22,7 @@ from network.snapshot import Snapshot
 
 #: A cloud's tables follow its sessions by about this much (measured on the lab's routers: updates go out 1.2 s late).
 CLOUDS_LAG_S = 2.0
+CLOUDS = ("azure", "aws")
 
 
 def utc_now() -> datetime:
@@ -41,6 +42,11 @@ class Watch:
     @property
     def site(self) -> Site:
         return self.chosen.site
+
+    def look_again(self) -> None:
+        """Have the routers and the clouds asked now."""
+        for name in (*(router.name for router in self.site.routers), *CLOUDS):
+            self.collector.poke(name)
 
 
 @contextlib.asynccontextmanager
@@ -130,9 +136,9 @@ async def _look_again(site: Site, collector: Collector) -> None:
         revision = snapshot.revision
         now = _sessions(site, snapshot)
         if before and now != before:
-            for name in ("megaport", "azure", "aws"):
+            for name in ("megaport", *CLOUDS):
                 collector.poke(name)
-            for name in ("azure", "aws"):
+            for name in CLOUDS:
                 loop.call_later(CLOUDS_LAG_S, collector.poke, name)
         before = now or before
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Drops within the console's watch that make a session flapping rather than merely lost once.
 FLAP_DROPS = 2
+#: A session that has held for this long flaps no more.
+FLAP_CLEARS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,18 @@ class Alert:
     text: str
     since: datetime | None = None
 
+    @property
+    def overlaps_ot(self) -> bool:
+        """An advertisement reaches into the plant floor's ranges: no change may begin, or count as proven."""
+        return self.id.startswith("ot:")
+
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 
 def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> tuple[Alert, ...]:
     """Every alert, the gravest first, otherwise in site-file order."""
-    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_clouds(view, clouds)]
+    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds)]
     return tuple(sorted(found, key=lambda alert: _RANK[alert.severity]))
 
 
@@ -44,6 +51,15 @@ def _paths(paths: Sequence[PathHealth]) -> Iterator[Alert]:
     for path in paths:
         if path.verdict in severity:
             yield Alert(f"path:{path.name}", severity[path.verdict], path.name, path.why, path.since)
+
+
+def _inside(view: View) -> Iterator[Alert]:
+    """A session between our own routers is on no path; without it neither holds what the other would take over by."""
+    for session in view.site.sessions:
+        here = view.snapshot.fresh(Kind.SESSION_HERE, session.name, SessionHere, view.now)
+        if session.internal and here and not here.established:
+            text = f"{session.router} and {session.there} do not exchange routes: {here.reason or here.state}"
+            yield Alert(f"session:{session.name}", "warning", session.name, text, here.since)
 
 
 def _clouds(view: View, clouds: Sequence[CloudHealth]) -> Iterator[Alert]:
@@ -102,6 +118,7 @@ def _sanctioned(view: View, network: IPv4Network, cloud: str, path: str) -> bool
 def _flaps(view: View) -> Iterator[Alert]:
     for path in view.site.paths:
         here = view.snapshot.fact(Kind.SESSION_HERE, path.session, SessionHere)
-        if here and here.drops is not None and here.drops >= FLAP_DROPS:
+        held = here.established and here.since is not None and view.now - here.since >= FLAP_CLEARS if here else False
+        if here and not held and here.drops is not None and here.drops >= FLAP_DROPS:
             text = f"{path.session} dropped {here.drops} times while watched"
             yield Alert(f"flap:{path.name}", "warning", path.name, text, here.since)

@@ -64,7 +64,8 @@ class PathHealth:
 class CloudHealth:
     """A cloud: who carries it out and back, what is in reserve, which single loss would leave it dark.
 
-    `one_loss_known` is False while paths that could prevent it are unknown or stale.
+    `one_loss_known` is False while paths that could prevent it are unknown or stale. `lost` says in words what has no
+    way: "edge-1 10.50.0.0/16" out, "10.10.0.0/16 back". `unseen_routers` may send out by other paths than `carried_by`.
     """
 
     name: str
@@ -76,6 +77,8 @@ class CloudHealth:
     spares: tuple[str, ...]
     one_loss_from: tuple[str, ...]
     one_loss_known: bool = True
+    lost: tuple[str, ...] = ()
+    unseen_routers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,8 @@ def _cloud(view: View, cloud: Cloud, way: Egress, paths: tuple[PathHealth, ...])
         spares=spares,
         one_loss_from=dark_after,
         one_loss_known=bool(alive) and dark_after == dark_after_loss_of(view.site, alive),
+        lost=(*way.holes, *(f"{prefix} back" for prefix in back.lost)),
+        unseen_routers=way.unknown_routers,
     )
 
 
@@ -195,6 +200,8 @@ def _cloud_verdict(way: Egress, mine: list[PathHealth], dark_after: tuple[str, .
     if not way.paths:
         if way.unknown_routers:
             return Overall.UNKNOWN, f"{', '.join(way.unknown_routers)} cannot be asked"
+        if way.unsettled:
+            return Overall.UNKNOWN, "the routers' tables are of different moments"
         return Overall.DOWN, "no router has a route"
     down = [p.path.name for p in mine if p.verdict is Verdict.DOWN]
     if way.uncovered:

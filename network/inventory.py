@@ -250,6 +250,7 @@ class Probes(Record):
     sender: Literal["local", "host"] = "local"
     interval_s: float = Field(default=1.0, gt=0)
     timeout_s: float = Field(default=1.0, gt=0)
+    window_s: float = Field(default=5.0, gt=0, description="the recent probes that make the loss figure, 3 at least")
     host: ProbeHost | None = None
 
 

@@ -49,6 +49,11 @@ class Snapshot:
     def with_source(self, state: SourceState) -> Snapshot:
         return replace(self, revision=self.revision + 1, sources=MappingProxyType({**self.sources, state.name: state}))
 
+    def since(self, moment: datetime) -> Snapshot:
+        """Only what was seen after a moment: what was true before an act proves nothing about it."""
+        later = {key: seen for key, seen in self.observations.items() if seen.at > moment}
+        return replace(self, observations=MappingProxyType(later))
+
     def get(self, kind: Kind, name: str) -> Observation | None:
         return self.observations.get((kind, name))
 

@@ -54,6 +54,9 @@ class Scene(Protocol):
     @property
     def snapshot(self) -> Snapshot: ...
     async def newer(self, revision: int, timeout_s: float) -> Snapshot: ...
+    def look_again(self) -> None:
+        """Have the routers and the clouds asked now: something has just been changed."""
+
     def router(self, name: str) -> RouterPort: ...
 
 

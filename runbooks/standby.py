@@ -12,6 +12,7 @@ from network.health import PathHealth, SiteHealth, usable
 from network.inventory import Path, Site
 from network.observation import Advertised, HubPreference, Kind, Load, RoutePath, Routes, SessionHere
 from network.verdict import Verdict
+from runbooks.proof import no_ot_overlap
 from runbooks.scene import Moment
 
 
@@ -41,9 +42,12 @@ def objections(moment: Moment, move: Takeover) -> list[str]:
         *_not_up(survivor),
         *_too_young(moment, move.survivor, moment.now),
         *_not_covering(moment, move.survivor),
+        *_not_held_here(moment, move),
+        *_not_announced(moment, move),
         *_too_full(moment, move),
         *_preference(moment, move),
         *_left_alone(moment, health, move),
+        *_overlapping(moment, health),
     ]
 
 
@@ -71,8 +75,46 @@ def _not_covering(moment: Moment, path: Path) -> Iterable[str]:
         yield f"{moment.site.session(path.session).router} holds no route over {path.name} for {', '.join(missing)}"
 
 
+def _not_held_here(moment: Moment, move: Takeover) -> Iterable[str]:
+    """The router that loses its path must hold what takes over: a route by the other router that will win."""
+    here, there = (moment.site.session(path.session).router for path in (move.leaving, move.survivor))
+    prefixes = [str(p.prefix) for p in moment.site.cloud(move.cloud).prefixes]
+    missing = [prefix for prefix in prefixes if not _wins_inside(moment, here, prefix)]
+    if here != there and missing:
+        yield f"{here} holds no route by {there} for {', '.join(missing)}: it would not leave its own port"
+
+
+def _wins_inside(moment: Moment, router: str, prefix: str) -> bool:
+    routes = moment.snapshot.fresh(Kind.ROUTES, f"{router} {prefix}", Routes, moment.now)
+    least = moment.site.policy.drain_local_pref
+    held = routes.paths if routes else ()
+    return any(r.valid and r.internal and r.local_pref is not None and r.local_pref > least for r in held)
+
+
+def _not_announced(moment: Moment, move: Takeover) -> Iterable[str]:
+    """What only the drained session announces would have no way back."""
+    ours, theirs = _announced(moment, move.leaving), _announced(moment, move.survivor)
+    if theirs is None:
+        yield f"what {move.survivor.session} advertises is unknown"
+    elif missing := sorted((ours or frozenset()) - theirs):
+        yield f"{move.survivor.session} does not advertise {', '.join(missing)}: no way back over it"
+
+
+def _announced(moment: Moment, path: Path) -> frozenset[str] | None:
+    """Our sanctioned prefixes that the session announces; None when that is not known."""
+    sent = moment.snapshot.fresh(Kind.ADVERTISED, path.session, Advertised, moment.now)
+    ours = {str(p.prefix) for p in moment.site.on_prem.prefixes if path.cloud in p.towards}
+    return frozenset(route.prefix for route in sent.routes if route.prefix in ours) if sent else None
+
+
+def _overlapping(moment: Moment, health: SiteHealth) -> Iterable[str]:
+    overlap = no_ot_overlap(health, moment.view)
+    if not overlap["ok"]:
+        yield f"OT ranges: {overlap['now']}"
+
+
 def _too_full(moment: Moment, move: Takeover) -> Iterable[str]:
-    loads = [moment.snapshot.fact(Kind.LOAD, str(p.vxc), Load) for p in (move.leaving, move.survivor)]
+    loads = [moment.snapshot.fresh(Kind.LOAD, str(p.vxc), Load, moment.now) for p in (move.leaving, move.survivor)]
     if None in loads:
         yield f"the load history of {move.leaving.vxc} or {move.survivor.vxc} is unknown"
         return
@@ -87,7 +129,7 @@ def _preference(moment: Moment, move: Takeover) -> Iterable[str]:
     side = moment.site.cloud(move.cloud).azure
     if side is None:
         return
-    known = moment.snapshot.fact(Kind.HUB_PREFERENCE, move.cloud, HubPreference)
+    known = moment.snapshot.fresh(Kind.HUB_PREFERENCE, move.cloud, HubPreference, moment.now)
     if known is None:
         yield f"the routing preference of {side.hub} is unknown"
     elif known.preference != "ExpressRoute":
@@ -118,7 +160,7 @@ def over(moment: Moment, path: Path, prefix: str) -> RoutePath | None:
 
 def observed_length(moment: Moment, path: Path) -> int | None:
     """How long the AS path of our sanctioned prefixes is on this session, as its receiver sees it; None if unknown."""
-    sent = moment.snapshot.fact(Kind.ADVERTISED, path.session, Advertised)
+    sent = moment.snapshot.fresh(Kind.ADVERTISED, path.session, Advertised, moment.now)
     ours = {str(p.prefix) for p in moment.site.on_prem.prefixes if path.cloud in p.towards}
     lengths = [len(route.as_path) for route in sent.routes if route.prefix in ours] if sent else []
     return max(lengths, default=None)

@@ -63,9 +63,10 @@ class RouterSource:
         if self._polls == 0:
             await self._first_sample()
         due = [end for end in self._ends if end.external] if self._polls % ADVERTISED_EVERY == 0 else []
+        asked_at = self._clock()  # not the reply's time: a poll that an act overtakes must not count as after it
         replies = await self._ask([*self._standing(), *map(_advertised, due)])
         at_s = self._monotonic()
-        poll = Poll(self.name, self._clock(), 2 * self.cadence_s, replies)
+        poll = Poll(self.name, asked_at, 2 * self.cadence_s, replies)
         peers = frr.summary(poll.text(frr.SUMMARY))
         neighbors = frr.neighbors(poll.text(frr.NEIGHBORS))
         due += await self._follow_up(poll, peers, neighbors, due)

@@ -179,7 +179,7 @@ async def _rollback(
         driven = await desk.rollback(run_id, change)
         view = await _followed(desk, driven, quiet=as_json)
         await _told(desk, driven, view, as_json=as_json)
-    return Exit.OK if view.state in {"COMPLETED", "ROLLED_BACK"} and not view.refused else _exit_of_run(view)
+    return _exit_of_rollback(view)
 
 
 async def _followed(desk: Desk, run_id: str, *, quiet: bool) -> RunView:
@@ -223,6 +223,13 @@ def _exit_of_run(view: RunView) -> Exit:
     if view.state == "ROLLED_BACK":
         return Exit.REFUSED if view.reason == "refused" else Exit.ROLLED_BACK
     return Exit.DECISION
+
+
+def _exit_of_rollback(view: RunView) -> Exit:
+    """0 only when the baseline is proven: a linked undo is COMPLETED, an open run is ROLLED_BACK with nothing left."""
+    if view.undo_of is None and view.state == "ROLLED_BACK" and not view.why and not view.refused:
+        return Exit.OK
+    return Exit.ROLLED_BACK if view.undo_of and view.state == "ROLLED_BACK" else _exit_of_run(view)
 
 
 @contextlib.asynccontextmanager

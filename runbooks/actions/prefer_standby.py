@@ -7,18 +7,23 @@ The undo is the scoped inverse of the lines that stood there; it is never a whol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.errors import Denied, InterlockError
 from connectors.errors import NotSent as ConnectorNotSent
 from connectors.routers.frr_config import Clause, read_clause
-from connectors.routers.frr_render import Drain, Edit, drain, foreign_change
-from network.health import judge
-from network.inventory import Path
+from connectors.routers.frr_render import COMMUNITY, Drain, Edit, drain, foreign_change
+from network.health import CloudHealth, judge
+from network.inventory import Path, Session
+from network.layers import View
+from network.observation import Advertised, Kind
 from network.snapshot import Snapshot
+from network.verdict import Verdict
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
+from runbooks.proof import Line, line, no_ot_overlap, until_proven
 from runbooks.scene import CannotPlan, Compiled, Moment, RouterPort, Scene
 from runbooks.standby import Takeover, observed_length, over, takeovers
 
@@ -26,8 +31,8 @@ from runbooks.standby import Takeover, observed_length, over, takeovers
 MARGIN = 1
 #: The class that AWS judges before the AS path; the lowest one.
 AWS_LOW = "7224:7100"
-#: How long a new snapshot is waited for before the router is read again.
-LOOK_S = 1.0
+#: AWS's preference classes: one of them replaces another, and nothing else that a clause sets.
+AWS_CLASSES = frozenset({"7224:7100", "7224:7200", "7224:7300"})
 
 
 class PreferStandby:
@@ -37,23 +42,26 @@ class PreferStandby:
         """Exact lines from the router's configuration as it stands. Raises CannotPlan, and what reading may raise."""
         move = _move(moment, args)
         session = moment.site.session(move.leaving.session)
-        community = AWS_LOW if moment.site.cloud(move.cloud).aws else None
-        made = drain(
+        running = moment.running[session.router]
+        full = drain(
             session,
             moment.site.on_prem.asn,
-            moment.running[session.router],
+            running,
             local_pref=_preference(moment, move),
             prepend=_prepend(moment, move),
-            community=community,
+            community=_community(session, running) if moment.site.cloud(move.cloud).aws else None,
         )
-        _refuse_drained(made, move)
+        made = replace(full, edits=tuple(edit for edit in full.edits if _changes(edit)))
+        if not made.edits:
+            raise CannotPlan(f"{move.leaving.name} is drained already")
         health = moment.health.cloud(move.cloud)
+        _refuse_unknown_way_out(health)
         return Compiled(
             commands=_sends(session.router, made.lines, made),
             undo=_sends(session.router, made.undo, made),
             expect=_expected(move.cloud, move.survivor.name),
             relied_on={
-                "clauses": [edit.before.text for edit in made.edits],
+                "clauses": [edit.before.text for edit in full.edits],
                 "carried_by": list(health.carried_by),
                 "standby": move.survivor.name,
                 "held": {path.name: _prefixes(moment, path) for path in (move.leaving, move.survivor)},
@@ -63,6 +71,7 @@ class PreferStandby:
                 "leaving": move.leaving.name,
                 "survivor": move.survivor.name,
                 "carried_by": list(health.carried_by),
+                "return_by": list(health.way_back.paths),
                 "edits": [_kept(edit) for edit in made.edits],
             },
         )
@@ -100,30 +109,15 @@ class PreferStandby:
         return Seen(states.pop() if len(states) == 1 else "mixed", evidence)  # type: ignore[arg-type]
 
     async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding:
-        """Wait until configuration and routes of both directions are as wanted. Unknown is not proof."""
-        deadline = scene.now().timestamp() + step.timeout_s
-        snapshot = scene.snapshot
-        while True:
-            proof = await self._proof(scene, snapshot, step, phase)
-            if all(line["ok"] for line in proof):
-                return Finding(ok=True, evidence={"expected": proof})
-            if scene.now().timestamp() >= deadline:
-                missing = "; ".join(
-                    f"{line['what']}: {line['now']}, expected {line['want']}" for line in proof if not line["ok"]
-                )
-                return Finding(ok=None, reason=missing, evidence={"expected": proof})
-            snapshot = await scene.newer(snapshot.revision, LOOK_S)
+        """Wait until configuration and routes of both directions are as wanted, as seen from now on."""
 
-    async def _proof(self, scene: Scene, snapshot: Snapshot, step: StepDef, phase: Phase) -> list[dict[str, Any]]:
-        running = await scene.router(step.args["router"]).running_config()
-        states, foreign = _states(step, running)
-        is_so = states == {phase} and not foreign
-        restores = _restores(step, phase)
-        words = "byte for byte as before" if restores else "as planned"
-        lines = [_line("configuration", words, words if is_so else "not so", ok=is_so)]
-        if not restores:
-            return lines + _routes(scene, snapshot, step.args["cloud"], step.args["survivor"])
-        return lines + _back(scene, snapshot, step)
+        async def prove(since: Snapshot) -> list[Line]:
+            configured = await _configured(scene, step, phase)
+            if _restores(step, phase):
+                return [configured, *_back(scene, since, step)]
+            return [configured, *_moved(scene, since, step)]
+
+        return await until_proven(scene, step.timeout_s, prove)
 
 
 def _move(moment: Moment, args: Mapping[str, str]) -> Takeover:
@@ -138,11 +132,11 @@ def _move(moment: Moment, args: Mapping[str, str]) -> Takeover:
 def _preference(moment: Moment, move: Takeover) -> int:
     """The site's drain preference, proven to lie strictly between the standby's and the VPN's as observed."""
     wanted = moment.site.policy.drain_local_pref
-    standby = [_held(moment, move.survivor)]
-    tunnels = [_held(moment, p) for p in moment.site.paths_of(move.cloud) if p.kind == "vpn"]
-    if None in standby:
+    standby = _held(moment, move.survivor)
+    if not standby or None in standby:
         raise CannotPlan(f"the local-preference of {move.survivor.name} is not known: no route of it is held")
-    low, high = max((pref for pref in tunnels if pref is not None), default=0), min(p for p in standby if p is not None)
+    tunnels = [pref for p in moment.site.paths_of(move.cloud) if p.kind == "vpn" for pref in _tunnel(moment, p)]
+    low, high = max(tunnels, default=0), min(pref for pref in standby if pref is not None)
     if not low < wanted < high:
         raise CannotPlan(
             f"policy.drain_local_pref {wanted} is not between the VPN's {low} and the standby's {high} for {move.cloud}"
@@ -150,10 +144,17 @@ def _preference(moment: Moment, move: Takeover) -> int:
     return wanted
 
 
-def _held(moment: Moment, path: Path) -> int | None:
+def _held(moment: Moment, path: Path) -> list[int | None]:
+    """The local-preference of each route that is held over the path; None where the router names none."""
     prefixes = [str(p.prefix) for p in moment.site.cloud(path.cloud).prefixes]
-    prefs = [route.local_pref for route in (over(moment, path, p) for p in prefixes) if route]
-    return min((pref for pref in prefs if pref is not None), default=None)
+    return [route.local_pref for route in (over(moment, path, prefix) for prefix in prefixes) if route]
+
+
+def _tunnel(moment: Moment, path: Path) -> list[int]:
+    """A tunnel's preferences as observed, and as declared: one that is down or unseen may be back at any moment."""
+    policy = moment.site.session(path.session).policy
+    declared = [policy.local_pref] if policy else []
+    return [*declared, *(pref for pref in _held(moment, path) if pref is not None)]
 
 
 def _prefixes(moment: Moment, path: Path) -> list[str]:
@@ -163,17 +164,33 @@ def _prefixes(moment: Moment, path: Path) -> list[str]:
 
 
 def _prepend(moment: Moment, move: Takeover) -> int:
+    """Longer than the standby as observed, and never shorter than it is: others may compare with it too."""
     length = observed_length(moment, move.survivor)
     if length is None:
         raise CannotPlan(f"what {move.survivor.name} advertises is not known: how much to prepend cannot be said")
-    return length + MARGIN
+    own = observed_length(moment, move.leaving) or 1
+    return max(length + MARGIN, own - 1)
 
 
-def _refuse_drained(made: Drain, move: Takeover) -> None:
-    if all(
-        foreign_change(edit, edit.expected) is None and edit.before.text == edit.expected.text for edit in made.edits
-    ):
-        raise CannotPlan(f"{move.leaving.name} is drained already")
+def _community(session: Session, running: str) -> str:
+    """The lowest class in place of the present one; what else the clause sets stays."""
+    policy = session.policy
+    clause = read_clause(running, policy.export_map, policy.export_seq) if policy else None
+    lines = [line.strip() for line in clause.lines] if clause else []
+    values = next((line.split()[2:] for line in lines if line.startswith(f"{COMMUNITY} ")), [])
+    return " ".join(sorted({AWS_LOW, *values} - (AWS_CLASSES - {AWS_LOW}) - {"additive"}))
+
+
+def _changes(edit: Edit) -> bool:
+    """A clause that already says what it should is left alone: before and after could not be told apart."""
+    return foreign_change(replace(edit, before=edit.expected), edit.before) is not None
+
+
+def _refuse_unknown_way_out(health: CloudHealth) -> None:
+    unseen = ", ".join(health.unseen_routers)
+    if unseen or not health.carried_by:
+        why = f"{unseen} cannot be asked" if unseen else "no router has a route"
+        raise CannotPlan(f"who carries {health.name} now is not known ({why}): an undo could not be proven")
 
 
 def _sends(router: str, lines: tuple[str, ...], made: Drain) -> tuple[dict[str, Any], ...]:
@@ -185,7 +202,8 @@ def _expected(cloud: str, survivor: str) -> tuple[dict[str, str], ...]:
     return (
         {"what": f"{cloud} out", "want": survivor},
         {"what": f"{cloud} back", "want": survivor},
-        {"what": "coverage", "want": "nothing lost"},
+        {"what": f"{cloud} coverage", "want": "nothing lost"},
+        {"what": "OT ranges", "want": "no overlap"},
     )
 
 
@@ -223,10 +241,10 @@ def _restores(step: StepDef, phase: Phase) -> bool:
 async def _refuse_foreign(router: RouterPort, step: StepDef) -> None:
     """A look directly before the sends. A clause that cannot be read is no licence to write it."""
     try:
-        running = await router.running_config()
+        foreign = _states(step, await router.running_config())[1]
     except InterlockError as error:
         raise NotSent(str(error)) from error
-    if foreign := _states(step, running)[1]:
+    if foreign:
         raise NotSent("\n".join(foreign))
 
 
@@ -243,32 +261,60 @@ def _states(step: StepDef, running: str) -> tuple[set[str], list[str]]:
     return states, foreign
 
 
-def _line(what: str, want: str, now: str, *, ok: bool) -> dict[str, Any]:
-    return {"what": what, "want": want, "now": now, "ok": ok}
+async def _configured(scene: Scene, step: StepDef, phase: Phase) -> Line:
+    words = "byte for byte as before" if _restores(step, phase) else "as planned"
+    try:
+        states, foreign = _states(step, await scene.router(step.args["router"]).running_config())
+    except InterlockError as error:
+        return line("configuration", words, f"could not be read: {error}", ok=None)
+    now = "changed by somebody else" if foreign else words if states == {phase} else "not so"
+    return line("configuration", words, now, ok=now == words)
 
 
-def _routes(scene: Scene, snapshot: Snapshot, cloud: str, survivor: str) -> list[dict[str, Any]]:
-    """Both directions over the survivor and nothing lost, as last seen."""
-    seen = judge(scene.site, snapshot, scene.now()).cloud(cloud)
-    out, back = ", ".join(seen.carried_by) or "unknown", ", ".join(seen.way_back.paths) or "unknown"
-    lost = "nothing lost" if seen.carried_by and "no route" not in seen.why else seen.why
+def _moved(scene: Scene, since: Snapshot, step: StepDef) -> list[Line]:
+    """Both directions over the survivor, nothing lost, and nothing announced that must not be."""
+    cloud = judge(scene.site, since, scene.now()).cloud(step.args["cloud"])
+    survivor: str = step.args["survivor"]
+    leaving = scene.site.path(step.args["leaving"]).session
+    view = View(scene.site, scene.snapshot, scene.now())
+    overlap = no_ot_overlap(judge(view.site, view.snapshot, view.now), view)
+    if overlap["ok"] and since.fact(Kind.ADVERTISED, leaving, Advertised) is None:
+        overlap = overlap | {"now": f"what {leaving} advertises now is unknown", "ok": None}
     return [
-        _line(f"{cloud} out", survivor, out, ok=seen.carried_by == (survivor,)),
-        _line(f"{cloud} back", survivor, back, ok=seen.way_back.paths == (survivor,)),
-        _line("coverage", "nothing lost", lost, ok=lost == "nothing lost"),
+        _way(f"{cloud.name} out", (survivor,), cloud.carried_by, known=not cloud.unseen_routers),
+        _way(f"{cloud.name} back", (survivor,), cloud.way_back.paths, known=bool(cloud.way_back.paths)),
+        _coverage(cloud),
+        overlap,
     ]
 
 
-def _back(scene: Scene, snapshot: Snapshot, step: StepDef) -> list[dict[str, Any]]:
-    """After an undo the cloud is carried as before, unless the path itself is not fit to carry any more."""
-    health = judge(scene.site, snapshot, scene.now())
-    leaving, cloud = health.path(step.args["leaving"]), step.args["cloud"]
-    before: Iterable[str] = step.args.get("carried_by", ())
-    if leaving.verdict in {"down", "unknown", "stale"}:
-        return [
-            _line(
-                f"{cloud} out", leaving.name, f"{leaving.name} is {leaving.verdict.value}", ok=leaving.verdict == "down"
-            )
-        ]
-    now = health.cloud(cloud).carried_by
-    return [_line(f"{cloud} out", ", ".join(before), ", ".join(now) or "unknown", ok=now == tuple(before))]
+def _back(scene: Scene, since: Snapshot, step: StepDef) -> list[Line]:
+    """After an undo the cloud is carried as before, unless the path itself cannot carry any more."""
+    health = judge(scene.site, since, scene.now())
+    leaving, cloud = health.path(step.args["leaving"]), health.cloud(step.args["cloud"])
+    out, back = tuple(step.args.get("carried_by", ())), tuple(step.args.get("return_by", ()))
+    if leaving.verdict is Verdict.DOWN:
+        return [line(f"{cloud.name} out", leaving.name, f"{leaving.name} is down: {leaving.why}", ok=True)]
+    # A router that the undo does not touch, dead perhaps, must not keep the rest of a rollback waiting.
+    seen = step.args["router"] not in cloud.unseen_routers
+    lines = [_way(f"{cloud.name} out", out, cloud.carried_by, known=seen)]
+    if back and not cloud.unseen_routers:  # a way back that was not known before cannot be compared
+        lines.append(_way(f"{cloud.name} back", back, cloud.way_back.paths, known=bool(cloud.way_back.paths)))
+    return lines
+
+
+def _way(what: str, want: tuple[str, ...], now: tuple[str, ...], *, known: bool) -> Line:
+    """Paths as seen beside paths as wanted; what one router does is not known while another cannot be asked."""
+    known = known and bool(want) and bool(now)
+    shown = ", ".join(now) or "unknown"
+    if now and not known:
+        shown += ", not all known"
+    return line(what, ", ".join(want) or "unknown", shown, ok=now == want if known else None)
+
+
+def _coverage(cloud: CloudHealth) -> Line:
+    known = bool(cloud.carried_by) and not cloud.unseen_routers
+    now = ", ".join(cloud.lost) or "nothing lost"
+    return line(
+        f"{cloud.name} coverage", "nothing lost", now if known else "unknown", ok=not cloud.lost if known else None
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from network.inventory import Site
 from network.layers import View
@@ -18,7 +20,8 @@ class PortEmpty:
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         policy = moment.site.policy
-        before = carried_mbps(moment.view, args["port"])
+        sample = sampled(moment.view, args["port"])
+        before = sample.mbps if sample else None
         limit = max(policy.empty_below_pct / 100 * (before or 0.0), policy.empty_below_kbps / 1000)
         return Compiled(
             expect=({"what": f"{args['port']} carries", "want": _wanted(policy)},),
@@ -28,24 +31,35 @@ class PortEmpty:
 
     async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding:
         policy, port, limit = scene.site.policy, step.args["port"], float(step.args["below_mbps"])
-        deadline = scene.now().timestamp() + step.timeout_s
-        snapshot, in_a_row, last_sample = scene.snapshot, 0, 0.0
-        carried: float | None = None
-        while scene.now().timestamp() < deadline:
-            snapshot = await scene.newer(snapshot.revision, policy.empty_spacing_s)
-            now = scene.now().timestamp()
-            if now - last_sample < policy.empty_spacing_s:
-                continue
-            last_sample = now
-            carried = carried_mbps(View(scene.site, snapshot, scene.now()), port)
-            in_a_row = in_a_row + 1 if carried is not None and carried < limit else 0
+        began = scene.now()
+        deadline = began + timedelta(seconds=step.timeout_s)
+        spacing = timedelta(seconds=policy.empty_spacing_s)
+        snapshot, in_a_row, last, carried = scene.snapshot, 0, began, None
+        while (now := scene.now()) < deadline:
+            pause_s = min(policy.empty_spacing_s, (deadline - now).total_seconds())
+            snapshot = await scene.newer(snapshot.revision, pause_s)
+            sample = sampled(View(scene.site, snapshot, scene.now()), port)
+            if sample is None:
+                in_a_row, carried = 0, None
+            elif sample.at <= began or (in_a_row and sample.at - last < spacing):
+                continue  # from before the wait, or too soon after the last one that counts
+            else:
+                carried, last = sample.mbps, sample.at
+                in_a_row = in_a_row + 1 if carried < limit else 0
             proof = _proof(port, carried, limit, in_a_row, policy.empty_samples)
             report(proof)
             if in_a_row >= policy.empty_samples:
                 return Finding(ok=True, evidence=proof)
-        words = "is unknown" if carried is None else f"is {carried:.2f} Mbps"
-        reason = f"{port} {words} after {step.timeout_s:g} s, not below {limit:.3g} Mbps: do not shut it"
-        return Finding(ok=None if carried is None else False, reason=reason)
+        return _late(step, carried, limit)
+
+
+def _late(step: StepDef, carried: float | None, limit: float) -> Finding:
+    """Only a load that was seen above the limit is a fact against it."""
+    words = "is unknown" if carried is None else f"is {carried:.2f} Mbps"
+    reason = (
+        f"{step.args['port']} {words} after {step.timeout_s:g} s, not proven below {limit:.3g} Mbps: do not shut it"
+    )
+    return Finding(ok=False if carried is not None and carried >= limit else None, reason=reason)
 
 
 def _wanted(policy: Policy) -> str:
@@ -54,15 +68,25 @@ def _wanted(policy: Policy) -> str:
     return f"below {floor}, {policy.empty_samples} times"
 
 
-def carried_mbps(view: View, port: str) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the port carries, and when its oldest counter was read."""
+
+    mbps: float
+    at: datetime
+
+
+def sampled(view: View, port: str) -> Sample | None:
     """In plus out over every VXC of the port, in Mbps, from the router's own counters; None when any is unknown."""
-    total = 0.0
+    total, times = 0.0, []
     for router, interface in _interfaces(view.site, port):
-        link = view.snapshot.fresh(Kind.LINK, f"{router} {interface}", Link, view.now)
-        if link is None or link.in_mbps is None or link.out_mbps is None:
+        name = f"{router} {interface}"
+        link, seen = view.snapshot.fresh(Kind.LINK, name, Link, view.now), view.snapshot.get(Kind.LINK, name)
+        if link is None or seen is None or link.in_mbps is None or link.out_mbps is None:
             return None
         total += link.in_mbps + link.out_mbps
-    return total
+        times.append(seen.at)
+    return Sample(total, min(times)) if times else None
 
 
 def _interfaces(site: Site, port: str) -> list[tuple[str, str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from network.health import judge
+from network.health import CloudHealth
+from network.snapshot import Snapshot
 from runbooks.effects import Finding
 from runbooks.model import StepDef
-from runbooks.scene import Compiled, Moment, Scene
+from runbooks.proof import Line, line, no_ot_overlap, until_proven
+from runbooks.scene import Compiled, Moment, Scene, moment_of
 
 
 class Restored:
@@ -18,25 +19,24 @@ class Restored:
         return Compiled()
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
-        deadline = scene.now().timestamp() + step.timeout_s
         out: Mapping[str, list[str]] = step.args["carried_by"]
         back: Mapping[str, list[str]] = step.args["return_by"]
-        while True:
-            snapshot = scene.snapshot
-            health = judge(scene.site, snapshot, scene.now())
-            clouds = {name: health.cloud(name) for name in out}
-            proof = [_line(f"{name} out", out[name], cloud.carried_by) for name, cloud in clouds.items()]
-            proof += [_line(f"{name} back", back[name], cloud.way_back.paths) for name, cloud in clouds.items()]
-            missing = [f"{line['what']}: {line['now']}, was {line['want']}" for line in proof if not line["ok"]]
-            if not missing or scene.now().timestamp() >= deadline:
-                return Finding(ok=not missing, reason="; ".join(missing), evidence={"expected": proof})
-            await scene.newer(snapshot.revision, 1.0)
+
+        async def prove(since: Snapshot) -> list[Line]:
+            seen, known = Moment(scene.site, since, scene.now(), {}).health, moment_of(scene)
+            clouds = {name: seen.cloud(name) for name in out}
+            lines = [_way(f"{name} out", out[name], _out(cloud)) for name, cloud in clouds.items()]
+            lines += [_way(f"{name} back", back[name], cloud.way_back.paths) for name, cloud in clouds.items()]
+            return [*lines, no_ot_overlap(known.health, known.view)]
+
+        return await until_proven(scene, step.timeout_s, prove, "was")
 
 
-def _line(what: str, was: Sequence[str], now: Sequence[str]) -> dict[str, Any]:
-    return {
-        "what": what,
-        "want": ", ".join(was) or "unknown",
-        "now": ", ".join(now) or "unknown",
-        "ok": bool(was) and tuple(was) == tuple(now),
-    }
+def _out(cloud: CloudHealth) -> tuple[str, ...]:
+    """Who carries the cloud; not known while a router that may do otherwise cannot be asked."""
+    return () if cloud.unseen_routers else cloud.carried_by
+
+
+def _way(what: str, was: Sequence[str], now: Sequence[str]) -> Line:
+    same = tuple(was) == tuple(now) if was and now else None
+    return line(what, ", ".join(was) or "unknown", ", ".join(now) or "unknown", ok=same)

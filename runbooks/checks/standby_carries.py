@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from network.health import CloudHealth
 from network.observation import Kind, Link, ProbeResult
+from network.snapshot import Snapshot
 from runbooks.effects import Finding
 from runbooks.model import StepDef
+from runbooks.proof import Line, line, no_ot_overlap, until_proven
 from runbooks.scene import Compiled, Moment, Scene, moment_of
 from runbooks.standby import Takeover, takeovers
 
 #: The survivor must carry this share of what the cloud's paths carry.
 SHARE = 0.98
+#: Below this a cloud is idle: sessions and probes alone.
+FLOOR_MBPS = 0.1
 
 
 class StandbyCarries:
@@ -21,22 +24,23 @@ class StandbyCarries:
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         moves = takeovers(moment.site, args["port"])
+        wanted = [*(each for move in moves for each in _wanted(move)), ("OT ranges", "no overlap")]
         return Compiled(
-            expect=tuple({"what": what, "want": want} for move in moves for what, want in _wanted(move)),
+            expect=tuple({"what": what, "want": want} for what, want in wanted),
+            args={"before_mbps": {move.cloud: _total(_loads(moment, move.cloud)) for move in moves}},
         )
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
-        deadline = scene.now().timestamp() + step.timeout_s
-        while True:
-            snapshot = scene.snapshot
-            moment = moment_of(scene)
-            lines = [line for move in takeovers(scene.site, step.args["port"]) for line in _proof(moment, move)]
-            missing = [f"{line['what']}: {line['now']}" for line in lines if not line["ok"]]
-            if not missing:
-                return Finding(ok=True, evidence={"expected": lines})
-            if scene.now().timestamp() >= deadline:
-                return Finding(ok=False, reason="; ".join(missing), evidence={"expected": lines})
-            await scene.newer(snapshot.revision, 1.0)
+        moves = takeovers(scene.site, step.args["port"])
+
+        async def prove(since: Snapshot) -> list[Line]:
+            seen = Moment(scene.site, since, scene.now(), {})
+            known = moment_of(scene)  # what is announced is read every few polls: fresh is recent enough
+            before = step.args.get("before_mbps", {})
+            lines = [each for move in moves for each in _proof(seen, move, before.get(move.cloud))]
+            return [*lines, no_ot_overlap(known.health, known.view)]
+
+        return await until_proven(scene, step.timeout_s, prove)
 
 
 def _wanted(move: Takeover) -> list[tuple[str, str]]:
@@ -47,33 +51,55 @@ def _wanted(move: Takeover) -> list[tuple[str, str]]:
     ]
 
 
-def _proof(moment: Moment, move: Takeover) -> list[dict[str, Any]]:
-    cloud = moment.health.cloud(move.cloud)
-    probe = moment.snapshot.fresh(Kind.PROBE, move.survivor.name, ProbeResult, moment.now)
-    share = _share(moment, move)
-    lost = probe.sent - probe.received if probe else None
+def _proof(moment: Moment, move: Takeover, before_mbps: float | None) -> list[Line]:
     told = (
-        (_ways(cloud), cloud.carried_by == cloud.way_back.paths == (move.survivor.name,)),
-        ("unknown" if share is None else f"{share:.1%}", share is not None and share >= SHARE),
-        ("unknown" if lost is None else f"{lost} lost", lost == 0),
+        _ways(moment.health.cloud(move.cloud), move.survivor.name),
+        _share(_loads(moment, move.cloud), move.survivor.name, before_mbps),
+        _lost(moment.snapshot.fresh(Kind.PROBE, move.survivor.name, ProbeResult, moment.now)),
     )
-    wanted = _wanted(move)
-    return [{"what": w[0], "want": w[1], "now": now, "ok": ok} for w, (now, ok) in zip(wanted, told, strict=True)]
+    return [line(*wanted, now, ok=ok) for wanted, (now, ok) in zip(_wanted(move), told, strict=True)]
 
 
-def _ways(cloud: CloudHealth) -> str:
+def _ways(cloud: CloudHealth, survivor: str) -> tuple[str, bool | None]:
+    """Both ways and every prefix; unknown while a router cannot be asked or the way back cannot be told."""
     out, back = ", ".join(cloud.carried_by) or "unknown", ", ".join(cloud.way_back.paths) or "unknown"
-    return out if out == back else f"out {out}, back {back}"
+    if not cloud.carried_by or not cloud.way_back.paths or cloud.unseen_routers:
+        return f"out {out}, back {back}, not all known", None
+    if cloud.lost:
+        return f"out {out}, back {back}, lost: {', '.join(cloud.lost)}", False
+    return (out if out == back else f"out {out}, back {back}"), out == back == survivor
 
 
-def _share(moment: Moment, move: Takeover) -> float | None:
-    """The survivor's part of what the cloud's paths carry now, in and out; None when it cannot be measured."""
+def _lost(probe: ProbeResult | None) -> tuple[str, bool | None]:
+    if probe is None or not probe.pinned or probe.sent == 0:
+        return (f"unknown: {probe.why}" if probe and probe.why else "unknown"), None
+    lost = probe.sent - probe.received
+    return f"{lost} lost", lost == 0
+
+
+def _share(loads: Mapping[str, float] | None, survivor: str, before_mbps: float | None) -> tuple[str, bool | None]:
+    """The survivor's part of what the paths carry now; when that is nothing, it must have been idle before too."""
+    if loads is None:
+        return "unknown", None
+    total = sum(loads.values())
+    if total >= FLOOR_MBPS:
+        return f"{loads[survivor] / total:.1%}", loads[survivor] / total >= SHARE
+    was = "unknown" if before_mbps is None else f"{before_mbps:.2f} Mbps"
+    idle = None if before_mbps is None else before_mbps < FLOOR_MBPS
+    return f"{total:.2f} Mbps in all, was {was}", idle
+
+
+def _loads(moment: Moment, cloud: str) -> dict[str, float] | None:
+    """What each path of the cloud carries, in and out, in Mbps; None when one cannot be measured."""
     loads: dict[str, float] = {}
-    for path in moment.site.paths_of(move.cloud):
+    for path in moment.site.paths_of(cloud):
         name = f"{moment.site.session(path.session).router} {moment.site.interface(path)}"
         link = moment.snapshot.fresh(Kind.LINK, name, Link, moment.now)
         if link is None or link.in_mbps is None or link.out_mbps is None:
             return None
         loads[path.name] = link.in_mbps + link.out_mbps
-    total = sum(loads.values())
-    return loads[move.survivor.name] / total if total else None
+    return loads
+
+
+def _total(loads: Mapping[str, float] | None) -> float | None:
+    return sum(loads.values()) if loads is not None else None

@@ -120,6 +120,15 @@ def test_while_spares_are_unknown_the_loss_that_darkens_is_not_claimed_and_not_d
     assert azure.verdict is Overall.UNKNOWN
 
 
+def test_routers_that_point_at_each_other_are_of_different_moments_and_not_a_lost_cloud() -> None:
+    """edge-1 has moved to edge-2 already; edge-2's table is still the one from before."""
+    after = routes(SITE, "azure", without=frozenset({"er-primary", "vpn-azure-1"}))
+    moved = [route for route in after if route.name.startswith("edge-1 ")]
+    azure = judged(*moved).cloud("azure")
+    assert azure.verdict is Overall.UNKNOWN
+    assert "different moments" in azure.why
+
+
 def test_no_route_at_all_is_down() -> None:
     everything = frozenset(path.session for path in SITE.paths) | {"ibgp"}
     health = judged(*routes(SITE, "azure", without=everything))
@@ -180,8 +189,18 @@ def test_an_unsanctioned_advertisement_is_critical_and_the_probe_prefix_is_not()
     assert [a.id for a in alerts] == ["leak:azure/er-secondary:192.0.2.0/24"]
 
 
-def test_a_flapping_session_is_told() -> None:
-    assert any(a.id == "flap:azure/er-primary" for a in judged(here("er-primary", replace(UP, drops=3))).alerts)
+def test_a_flapping_session_is_told_until_it_has_held_for_a_minute() -> None:
+    def flaps(since: timedelta) -> bool:
+        fact = replace(UP, drops=3, since=NOW - since)
+        return any(a.id == "flap:azure/er-primary" for a in judged(here("er-primary", fact)).alerts)
+
+    assert flaps(timedelta(seconds=5))
+    assert not flaps(timedelta(seconds=61))
+
+
+def test_a_lost_session_between_our_own_routers_is_told() -> None:
+    lost = here("ibgp", replace(UP, state="Active", reason="hold timer expired"))
+    assert [(a.id, a.severity) for a in judged(lost).alerts] == [("session:ibgp", "warning")]
 
 
 def test_the_way_back_falls_to_the_clouds_tables_and_asymmetry_is_a_note_inside_one_boundary() -> None:

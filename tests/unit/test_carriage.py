@@ -1,0 +1,84 @@
+"""Who carries a cloud, out and back, when one router or one figure is missing: unknown is never an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from network.health import CloudHealth, judge
+from network.observation import CloudRoute, CloudRoutes, Kind, Observation, Routes, SessionThere
+from network.snapshot import Snapshot
+from tests.sample import NOW, healthy, reference, routes, seen
+
+SITE = reference()
+
+
+def azure(snapshot: Snapshot) -> CloudHealth:
+    return judge(SITE, snapshot, NOW).cloud("azure")
+
+
+def without(snapshot: Snapshot, kind: Kind, prefix: str) -> Snapshot:
+    kept = {k: v for k, v in snapshot.observations.items() if not (k[0] is kind and k[1].startswith(prefix))}
+    return replace(snapshot, observations=kept)
+
+
+def table(*rows: CloudRoute) -> Observation:
+    return seen(Kind.CLOUD_ROUTES, "azure", CloudRoutes(rows, "table"), age_s=0.1)
+
+
+def test_counters_of_one_router_alone_do_not_tell_the_way_back() -> None:
+    """edge-2's counters would say that whatever comes back comes by its own port."""
+    rows = [CloudRoute(str(p.prefix), ("azure/er-primary",)) for p in SITE.on_prem.prefixes]
+    half = without(healthy(SITE), Kind.LINK, "edge-1 ").with_observations([table(*rows)])
+    back = azure(half).way_back
+    assert (back.paths, back.basis) == (("azure/er-primary",), "table")
+
+
+def test_a_path_that_the_cloud_says_is_down_needs_no_counter() -> None:
+    gone = [
+        seen(Kind.SESSION_THERE, name, SessionThere(up=False, state="down"), age_s=0.1)
+        for name in ("azure/vpn-1", "azure/vpn-2")
+    ]
+    back = azure(without(healthy(SITE).with_observations(gone), Kind.LINK, "edge-2 vpn")).way_back
+    assert (back.paths, back.basis) == (("azure/er-primary",), "measured")
+
+
+def test_a_router_that_cannot_be_asked_is_named_beside_what_the_other_does() -> None:
+    """edge-2 uses its own port: that says nothing of edge-1."""
+    alone = healthy(SITE).with_observations(routes(SITE, "azure", without=frozenset({"ibgp"})))
+    found = azure(without(alone, Kind.ROUTES, "edge-1 "))
+    assert found.carried_by == ("azure/er-secondary",)
+    assert found.unseen_routers == ("edge-1",)
+
+
+def test_a_prefix_that_one_router_has_no_way_to_is_named() -> None:
+    hole = seen(Kind.ROUTES, "edge-1 10.51.0.0/16", Routes(()), age_s=0.1)
+    kept = seen(
+        Kind.ROUTES,
+        "edge-2 10.51.0.0/16",
+        healthy(SITE)
+        .with_observations(routes(SITE, "azure", without=frozenset({"ibgp"})))
+        .observations[Kind.ROUTES, "edge-2 10.51.0.0/16"]
+        .fact,
+        age_s=0.1,
+    )
+    assert azure(healthy(SITE).with_observations([hole, kept])).lost == ("edge-1 10.51.0.0/16",)
+
+
+def test_a_prefix_of_ours_that_the_cloud_does_not_hold_is_lost_though_the_load_comes_back() -> None:
+    found = azure(healthy(SITE).with_observations([table(CloudRoute("10.10.0.0/16", ("azure/er-primary",)))]))
+    assert found.way_back.basis == "measured"
+    assert found.lost == ("10.11.0.0/16 back",)
+
+
+def test_a_healthy_site_has_lost_nothing() -> None:
+    found = azure(healthy(SITE))
+    assert (found.lost, found.unseen_routers) == ((), ())
+
+
+def test_since_keeps_only_what_was_seen_later() -> None:
+    snapshot = healthy(SITE)
+    moment = NOW - timedelta(seconds=0.5)
+    assert not snapshot.since(moment).observations
+    assert snapshot.since(moment - timedelta(seconds=0.1)).observations == snapshot.observations
+    assert snapshot.since(moment).revision == snapshot.revision
