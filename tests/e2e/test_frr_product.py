@@ -13,6 +13,9 @@ from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, 
 
 pytestmark = [pytest.mark.alone, pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
 
+#: What the plants may lose when a primary port dies, into the cloud and out of it.
+EGRESS_GAP_MS, RETURN_GAP_MS = 1200, 5000
+
 PORT_A = {"azure": "azure/er-primary", "aws": "aws/dx-1"}
 PORT_B = {"azure": "azure/er-secondary", "aws": "aws/dx-2"}
 
@@ -64,6 +67,7 @@ def test_steady_state_is_healthy_both_ways_and_measured(cli: Cli, watch: Observe
 
 
 def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cli: Cli, watch: Observer) -> None:
+    cli.ok("lab", "traffic", "--reset")
     cli.ok("lab", "fail", "port-a", "--silent")
     took, document = watch.until(
         "er-primary down at bgp_here",
@@ -75,6 +79,9 @@ def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cl
     assert primary["layers"]["port"] == primary["layers"]["vxc"] == "up"
     assert "BFD" in primary["why"]
     watch.until("both clouds on port-b, both ways", lambda d: carried(d, out=PORT_B, back=PORT_B), 15)
+    for counts in cli.ok("lab", "traffic", "--json").json["clouds"].values():
+        assert counts["longest_gap_in_ms"] <= EGRESS_GAP_MS, counts
+        assert counts["longest_gap_out_ms"] <= RETURN_GAP_MS, counts
 
 
 Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
