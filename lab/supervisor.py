@@ -44,7 +44,8 @@ async def _serve(folder: Path, routers: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running_lab(folder, routers, stop) as state:
-        print(f"{state.routers} lab up: {state.site}", file=sys.stderr)
+        print(f"{state.routers} lab up; its site file:", file=sys.stderr)
+        print(state.site, flush=True)
         await stop.wait()
 
 

@@ -229,8 +229,8 @@ def descendants(pid: int) -> set[int]:
     found: set[int] = set()
     todo = [pid]
     while todo:
-        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it has ended meanwhile, and its children are somebody else's
+            for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
                 new = {int(word) for word in children.read_text().split()} - found
                 found |= new
                 todo += new

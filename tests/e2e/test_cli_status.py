@@ -359,9 +359,13 @@ def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
 def test_without_ibgp_each_edge_goes_its_own_way_and_that_is_said(lab: Cli, eyes: Observer) -> None:
     since = fail(lab, "ibgp")
     both = {"azure": ("azure/er-primary", "azure/er-secondary"), "aws": ("aws/dx-1", "aws/dx-2")}
-    _, seen = eyes.until("both edges use their own port", lambda d: carried(d) == both, since=since)
-    assert cloud(seen, "azure")["symmetric"] is False
+
+    def told(seen: Document) -> bool:
+        return carried(seen) == both and cloud(seen, "azure")["symmetric"] is False
+
+    _, seen = eyes.until("both edges use their own port, and only one way comes back", told, since=since)
     assert alert(seen, "asymmetry:azure")
+    assert alert(seen, "session:ibgp")
 
 
 # -- misconfigurations and providers
