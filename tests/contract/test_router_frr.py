@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +24,6 @@ from tests.sample import reference
 pytestmark = [
     pytest.mark.frr,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(
-        (os.geteuid() != 0 or not shutil.which("/usr/lib/frr/bgpd"))
-        and "frr" not in os.environ.get("INTERLOCK_REQUIRE", ""),
-        reason="needs Linux, root and Debian's FRR",
-    ),
 ]
 
 AUTHORITY = Authority()

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import signal
 import sys
 import time
@@ -21,7 +20,7 @@ import pytest_asyncio
 from connectors.errors import Denied, NotFound, Sealed, Unreachable
 from connectors.redact import RedactingFilter, Redactor
 from connectors.vault import TokenInfo, Vault
-from lab.vault import LabVault, LabVaultError, LabVaultMissing, on_loopback
+from lab.vault import LabVault, LabVaultError, on_loopback
 from lab.vault.process import find_binary
 
 pytestmark = [pytest.mark.vault, pytest.mark.asyncio(loop_scope="module")]
@@ -30,15 +29,6 @@ KV = {
     "interlock/megaport": {"client_id": "megaport-client", "client_secret": "canary-megaport-secret"},
     "interlock/servicenow": {"user": "interlock", "password": "canary-servicenow-password"},
 }
-
-
-def need_binary() -> None:
-    try:
-        find_binary()
-    except LabVaultMissing as missing:
-        if "vault" in os.environ.get("INTERLOCK_REQUIRE", ""):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
 
 
 async def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
@@ -63,7 +53,6 @@ class Stage:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    need_binary()
     run_dir = tmp_path_factory.mktemp("vault")
     began = time.monotonic()
     lab = await LabVault.start(run_dir, kv=KV)
@@ -484,7 +473,6 @@ async def test_no_secret_of_a_session_reaches_log_repr_or_exception(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="PDEATHSIG is Linux's")
 async def test_openbao_dies_with_its_supervisor(tmp_path: Path) -> None:
-    need_binary()
     program = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom lab.vault import LabVault\n"
         "async def main():\n"
@@ -511,7 +499,6 @@ async def test_openbao_dies_with_its_supervisor(tmp_path: Path) -> None:
 
 
 async def test_stopped_means_gone_and_unreachable(tmp_path: Path) -> None:
-    need_binary()
     lab = await LabVault.start(tmp_path, kv={}, operators=("dora",))
     assert (await Vault(lab.address).health()).initialized
     assert set(await lab.wrapped_secret_id("dora")) == {"role_id", "wrapping_token"}
