@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from console.cli_lab import lab
 from console.exits import Exit
+from console.options import As, Change, Json, Plain, Prompt, Routers, SiteFile, Words, Write, Yes
 
 app = typer.Typer(
     name="interlock",
@@ -19,25 +21,11 @@ app = typer.Typer(
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-lab = typer.Typer(help="The reference site, alive on loopback.", no_args_is_help=True, rich_markup_mode=None)
-change = typer.Typer(help="Changes in the lab's ServiceNow.", no_args_is_help=True, rich_markup_mode=None)
 site = typer.Typer(help="The site file.", no_args_is_help=True, rich_markup_mode=None)
 journal = typer.Typer(help="The run journal.", no_args_is_help=True, rich_markup_mode=None)
-lab.add_typer(change, name="change")
 app.add_typer(lab, name="lab")
 app.add_typer(site, name="site")
 app.add_typer(journal, name="journal")
-
-SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file; else INTERLOCK_SITE, config, the lab.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Text without escape codes.")]
-As = Annotated[str | None, typer.Option("--as", help="The lab's operator: alice, bob or carol. Lab only.")]
-Routers = Annotated[str, typer.Option("--routers", help="embedded or frr (Linux, root, FRR installed).")]
-Write = Annotated[bool, typer.Option("--write", help="Allow changes. Without it everything is read-only.")]
-Change = Annotated[str | None, typer.Option("--change", help="The ServiceNow change this run belongs to.")]
-Prompt = Annotated[bool, typer.Option("--prompt", help="Ask line by line.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Confirm what one operator may confirm.")]
-Words = Annotated[list[str] | None, typer.Argument(help="key=value …")]
 
 
 @app.callback()
@@ -228,102 +216,6 @@ def screenshots(*, folder: Annotated[Path, typer.Option("--folder")] = Path("scr
     from console.commands.screenshots import screenshots as make_them
 
     raise typer.Exit(make_them(folder))
-
-
-@lab.command("up")
-def lab_up(*, routers: Routers = "embedded", detach: Annotated[bool, typer.Option("--detach")] = False) -> None:
-    """Start the reference site; returns (or goes on in the foreground) when every session is Established."""
-    from console.commands.lab import up
-
-    raise typer.Exit(up(routers=routers, detach=detach))
-
-
-@lab.command("down")
-def lab_down() -> None:
-    """Stop the lab; nothing is left behind."""
-    from console.commands.lab import down
-
-    raise typer.Exit(down())
-
-
-@lab.command("status")
-def lab_status(*, as_json: Json = False) -> None:
-    """What runs, where, and what is broken on purpose."""
-    from console.commands.lab import lab_status as run
-
-    raise typer.Exit(run(as_json=as_json))
-
-
-@lab.command("fail")
-def lab_fail(
-    thing: str,
-    *,
-    silent: Annotated[bool, typer.Option("--silent", help="Layer 1 stays up, frames vanish.")] = False,
-    oneway: Annotated[bool, typer.Option("--oneway", help="Only towards us.")] = False,
-    supernet: Annotated[bool, typer.Option("--supernet", help="ot-leak: 10.0.0.0/8.")] = False,
-    fault: Annotated[str | None, typer.Option("--fault", help="down, hang, slow, 429, 500, garbage, sealed.")] = None,
-) -> None:
-    """Break a thing of the network, or a system with --fault."""
-    from console.commands.lab import fail
-
-    raise typer.Exit(fail(thing, silent=silent, oneway=oneway, supernet=supernet, fault=fault))
-
-
-@lab.command("heal")
-def lab_heal(thing: Annotated[str | None, typer.Argument()] = None) -> None:
-    """Mend one thing, or everything."""
-    from console.commands.lab import heal
-
-    raise typer.Exit(heal(thing))
-
-
-@lab.command("ledger")
-def lab_ledger(*, as_json: Json = False) -> None:
-    """What the lab's systems saw written: the outside truth."""
-    from console.commands.lab import ledger
-
-    raise typer.Exit(ledger(as_json=as_json))
-
-
-@lab.command("traffic")
-def lab_traffic(
-    *,
-    reset: Annotated[bool, typer.Option("--reset", help="Count anew.")] = False,
-    as_json: Json = False,
-) -> None:
-    """What became of the plant's own packets, 200 a second to each cloud (real routers only)."""
-    from console.commands.lab import traffic
-
-    raise typer.Exit(traffic(reset=reset, as_json=as_json))
-
-
-@change.command("new")
-def change_new(
-    *,
-    ci: Annotated[list[str] | None, typer.Option("--ci")] = None,
-    window: Annotated[int, typer.Option("--window", help="Minutes from now.")] = 120,
-    state: Annotated[str, typer.Option("--state")] = "implement",
-) -> None:
-    """Make a change; prints its number."""
-    from console.commands.lab import change_new as run
-
-    raise typer.Exit(run(ci or [], window, state))
-
-
-@change.command("set")
-def change_set(number: str, fields: Annotated[list[str], typer.Argument(help="field=value …")]) -> None:
-    """Force fields of a change."""
-    from console.commands.lab import change_set as run
-
-    raise typer.Exit(run(number, fields))
-
-
-@change.command("show")
-def change_show(number: str, *, as_json: Json = False) -> None:
-    """A change with its notes, tasks and attachments."""
-    from console.commands.lab import change_show as run
-
-    raise typer.Exit(run(number, as_json=as_json))
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lab.announcements import Announcements
 from lab.errors import UnknownThing
 from lab.facts import Facts
 from lab.faults import FaultGate
@@ -44,6 +45,7 @@ class Systems:
 
     def __init__(self, site: Site, ledger: Ledger) -> None:
         self._site, self._ledger = site, ledger
+        self._announcements = Announcements(site)
         self._gates: dict[str, FaultGate] = {}
         self._world: World
         self._vault: Any
@@ -103,11 +105,11 @@ class Systems:
         from lab.telemetry import Telemetry
 
         telemetry = Telemetry(self._site)
-        site, world, vault = self._site, self._world, self._vault
+        site, world, vault, told = self._site, self._world, self._vault, self._announcements
         labs: dict[str, Any] = {
-            "megaport": MegaportLab(site, world, megaport["client_id"], megaport["client_secret"], telemetry),
-            "azure": AzureLab(site, world, vault.valid_azure, telemetry),
-            "aws": AwsLab(site, world, vault.aws_secret, telemetry),
+            "megaport": MegaportLab(site, world, megaport["client_id"], megaport["client_secret"], telemetry, told),
+            "azure": AzureLab(site, world, vault.valid_azure, telemetry, told),
+            "aws": AwsLab(site, world, vault.aws_secret, telemetry, told),
         }
         for name, lab in labs.items():
             self._gates[name] = FaultGate(name, lab.app, lab.refuse)
@@ -121,6 +123,8 @@ class Systems:
             "change-new": self._change_new,
             "change-set": self._change_set,
             "change-show": self._change_show,
+            "event-new": self._event_new,
+            "event-end": self._event_end,
             "secret-id": self._secret_id,
             "traffic": self._traffic,
         }
@@ -189,6 +193,13 @@ class Systems:
     async def _change_show(self, number: str) -> dict[str, Any]:
         shown: dict[str, Any] = self._tickets.show_change(number)
         return shown
+
+    async def _event_new(self, system: str, kind: str, things: list[str], **when: Any) -> dict[str, Any]:
+        return {"number": self._announcements.add(system, kind, things, **when).number}
+
+    async def _event_end(self, number: int) -> dict[str, Any]:
+        self._announcements.end(number)
+        return {}
 
     async def _traffic(self, *, reset: bool = False) -> dict[str, Any]:
         if not isinstance(self._world, CarriesTraffic):

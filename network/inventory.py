@@ -51,6 +51,9 @@ class Router(Record):
     channel: Literal["line", "exec"] = "line"
     jump: str | None = None
     cadence_s: float = Field(default=1.0, gt=0)
+    bmp: str | None = Field(
+        default=None, pattern=r"^\S+:\d+$", description="host:port where the router itself accepts BMP stations"
+    )
 
 
 class Port(Record):
@@ -74,6 +77,13 @@ class Vxc(Record):
     interface: str = Field(description="the router's interface that this VXC ends on")
     b_end: Literal["azure-key", "aws-hosted-connection", "aws-hosted-vif"]
     rate_mbps: Mbps
+
+
+class Mcr(Record):
+    """A router of the fabric's own, asked through its looking glass."""
+
+    name: Name
+    uid: str
 
 
 class Isp(Record):
@@ -121,6 +131,9 @@ class AzureSide(Record):
     er_connection: Name
     vpn_gateway: Name
     vpn_asn: Asn
+    gateways: Literal["vwan", "classic"] = Field(
+        default="vwan", description="virtual WAN hub gateways, or virtual network gateways in a hub VNet"
+    )
 
 
 class AwsSide(Record):
@@ -205,6 +218,7 @@ class ProbePoint(Record):
     bind: IPv4Address | None = Field(default=None, description="lab only: send from here instead of `source`")
     target: IPv4Address
     port: int = Field(ge=1, le=65535)
+    mtu: int = Field(default=1500, ge=576, le=9216, description="the largest IP packet in bytes that the path carries")
 
 
 class Path(Record):
@@ -254,6 +268,23 @@ class Probes(Record):
     host: ProbeHost | None = None
 
 
+class Feed(Record):
+    """A business feed that the network exists for, its objective, and how it is looked at.
+
+    `address`: `host:port` for tcp, a URL for http. A look slower than `slow_ms` counts as bad.
+    """
+
+    name: Name
+    cloud: Name
+    kind: Literal["tcp", "http"]
+    address: str
+    objective_pct: float = Field(default=99.9, gt=0, lt=100)
+    window_s: float = Field(default=30 * 86400.0, gt=0, description="the window of objective and error budget")
+    cadence_s: float = Field(default=5.0, gt=0)
+    timeout_s: float = Field(default=3.0, gt=0)
+    slow_ms: float = Field(default=2000.0, gt=0)
+
+
 class System(Record):
     """A system around the network: its address, its cadence, where its credential lives in Vault."""
 
@@ -285,6 +316,9 @@ class Systems(Record):
     azure: System
     aws: System
     servicenow: System
+    bmp_listen: str | None = Field(
+        default=None, pattern=r"^\S+:\d+$", description="host:port where routers that dial a BMP station find us"
+    )
 
 
 class Site(Record):
@@ -304,6 +338,8 @@ class Site(Record):
     sessions: tuple[Session, ...]
     paths: tuple[Path, ...]
     stateful: tuple[StatefulDevice, ...] = ()
+    mcrs: tuple[Mcr, ...] = ()
+    feeds: tuple[Feed, ...] = ()
     probes: Probes = Probes()
     systems: Systems
     policy: Policy = Policy()

@@ -42,12 +42,16 @@ class SessionHere:
 
 @dataclass(frozen=True, slots=True)
 class BfdHere:
-    """BFD as our router sees it: status up, down, init, shutdown or unknown; intervals in ms."""
+    """BFD as our router sees it: status up, down, init, shutdown or unknown; intervals in ms.
+
+    `drops`: how often it went down while watched.
+    """
 
     status: str
     diagnostic: str = ""
     since_s: int | None = None
     detect_ms: int | None = None
+    drops: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +96,78 @@ class Advertised:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedRoute:
+    """A prefix as a neighbour sent it; `accepted` is False for one that our import policy stopped."""
+
+    prefix: str
+    as_path: tuple[int, ...]
+    local_pref: int | None = None
+    accepted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Everything that a neighbour announces to us on a session."""
+
+    routes: tuple[ReceivedRoute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rides:
+    """By which interface a router reaches a session's peer: a tunnel's session may ride the private path instead."""
+
+    interface: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a router is and what its release can do, by flag name; a flag that is not listed is not known to work."""
+
+    platform: str
+    version: str
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningConfig:
+    """A router's running configuration, secrets taken out; `digest` is sha256 of that text."""
+
+    digest: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BmpFeed:
+    """A router's BMP stream: `up` while it is connected and has sent its tables; `state` in words; since when."""
+
+    up: bool
+    state: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
-    """A router interface: admin and operational state, and rates in Mbps once two samples exist."""
+    """A router interface: admin and operational state, and rates in Mbps once two samples exist.
+
+    `errors` (in and out) and `downs` (carrier lost) count from when the watch began.
+    """
 
     admin_up: bool
     oper_up: bool
     in_mbps: float | None = None
     out_mbps: float | None = None
+    errors: int | None = None
+    downs: int | None = None
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """Light in dBm and MACsec of an interface or on-ramp, where its system reports them."""
+
+    rx_dbm: float | None = None
+    tx_dbm: float | None = None
+    macsec: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +250,79 @@ class HubPreference:
 
 
 @dataclass(frozen=True, slots=True)
+class FailoverTest:
+    """A provider's own failover test of a path: its word for the state, when it began, when it ends by itself."""
+
+    path: str
+    running: bool
+    state: str
+    starts: datetime | None = None
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverTests:
+    """The failover tests that a cloud knows of, newest first."""
+
+    tests: tuple[FailoverTest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """A window of probes on one path. `pinned` is False when the path of the probe is not proven."""
+    """A window of probes on one path. `pinned` is False when the path of the probe is not proven.
+
+    `lost_out` and `lost_back` divide the lost ones by direction where the reflector numbers its replies.
+    `usual_ms` is the path's own usual round trip, learned before the newest window; None until it is known.
+    """
 
     sent: int
     received: int
     rtt_ms: float | None
     pinned: bool = True
     why: str = ""
+    lost_out: int | None = None
+    lost_back: int | None = None
+    usual_ms: float | None = None
 
     @property
     def loss_pct(self) -> float | None:
         return None if self.sent == 0 else 100.0 * (self.sent - self.received) / self.sent
+
+
+@dataclass(frozen=True, slots=True)
+class LegResult:
+    """Pings from the router to the session's peer: the leg edge to provider, apart from what lies behind it."""
+
+    sent: int
+    received: int
+    rtt_ms: float | None
+    usual_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MtuResult:
+    """The largest packet in bytes that passed unfragmented, from end to end and on the leg to the provider.
+
+    None: not even the smallest passed, or that part was not tried. `wanted` is what the site says the path carries.
+    """
+
+    wanted: int
+    passes: int | None
+    leg_passes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedResult:
+    """One look at a business feed, and the account of its window: looks so far, and how many were good.
+
+    `ok` is of the newest look; `why` says what was wrong with it.
+    """
+
+    ok: bool
+    latency_ms: float | None
+    why: str
+    good: int
+    total: int
 
 
 class Kind(StrEnum):
@@ -213,6 +343,17 @@ class Kind(StrEnum):
     HUB_PREFERENCE = "hub_preference"  # HubPreference, by cloud
     PROBE = "probe"  # ProbeResult, by path
     ACCEPTED = "accepted"  # Advertised, by path: what the cloud accepted from us, communities included
+    RECEIVED = "received"  # Received, by session
+    RIDES = "rides"  # Rides, by session
+    CAPABILITIES = "capabilities"  # Capabilities, by router
+    CONFIG = "config"  # RunningConfig, by router
+    BMP = "bmp"  # BmpFeed, by router
+    OPTICS = "optics"  # Optics, by "router interface" or by connection
+    EVENTS = "events"  # network.events.Events, by source
+    FAILOVER_TESTS = "failover_tests"  # FailoverTests, by cloud
+    LEG = "leg"  # LegResult, by path
+    MTU = "mtu"  # MtuResult, by path
+    FEED = "feed"  # FeedResult, by feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,10 @@ class Policy(BaseModel):
     drain_local_pref: int = Field(default=120, ge=1, description="between the standby's and the VPN's; 0 is refused")
     prefix_warning_pct: float = Field(default=80, gt=0, le=100)
     loss_limit_pct: float = Field(default=1.0, gt=0, le=100, description="probe loss that makes a path degraded")
+    latency_step_ms: float = Field(default=20.0, gt=0, description="a round trip this much above the usual, and")
+    latency_step_pct: float = Field(default=50.0, gt=0, description="this much in percent, makes a path degraded")
+    rate_reached_pct: float = Field(default=95, gt=0, le=100, description="of a path's rate: it is full")
+    calendar_days: float = Field(default=14, gt=0)
     approvals: Approvals = Approvals()
     gate_cis: Literal["target", "all"] = "target"
 

@@ -19,6 +19,7 @@ _POINTERS: dict[str, dict[str, str]] = {
     "tunnels": {"cloud": "clouds", "isp": "isps"},
     "connections": {"cloud": "clouds"},
     "sessions": {"router": "routers"},
+    "feeds": {"cloud": "clouds"},
     "paths": {
         "cloud": "clouds",
         "session": "sessions",
@@ -48,6 +49,8 @@ def references(site: Site) -> Iterator[tuple[Location, str]]:
         "connections": site.connections,
         "sessions": site.sessions,
         "paths": site.paths,
+        "mcrs": site.mcrs,
+        "feeds": site.feeds,
     }
     names = {table: [item.name for item in items] for table, items in tables.items()}
     for table, found in names.items():

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from console.durations import seconds
 from console.exits import Exit
 from console.fail import UsageError
 from console.folders import state_dir
@@ -126,6 +127,19 @@ def traffic(*, reset: bool, as_json: bool) -> Exit:
     else:
         for cloud, counts in answer["clouds"].items():
             print(f"{cloud:<6} " + "  ".join(f"{name} {value:g}" for name, value in counts.items()))
+    return Exit.OK
+
+
+def event_new(system: str, things: list[str], *, kind: str, starts_in: str, lasts: str, emergency: bool) -> Exit:
+    """Announce an event and print its number."""
+    when = {"in_s": seconds(starts_in), "lasts_s": seconds(lasts), "emergency": emergency}
+    print(_client().call("event-new", system=system, kind=kind, things=things, **when)["number"])
+    return Exit.OK
+
+
+def event_end(number: int) -> Exit:
+    """End or cancel an event."""
+    _client().call("event-end", number=number)
     return Exit.OK
 
 

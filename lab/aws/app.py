@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lab.announcements import Announcements
 from lab.aws import signature
 from lab.aws.cloudwatch import CloudWatch
 from lab.aws.directconnect import DirectConnect
@@ -49,10 +50,12 @@ class AwsLab:
         facts: Facts,
         secret: Callable[[str], str | None],
         telemetry: Telemetry,
+        announcements: Announcements | None = None,
         *,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         side = Side(site)
+        self._announcements = announcements or Announcements(site)
         self._secret = secret
         self._direct_connect = DirectConnect(side, facts)
         self._ec2 = Ec2(side, facts)

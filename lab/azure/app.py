@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.announcements import Announcements
 from lab.azure.circuit import TABLES, Circuit
 from lab.azure.hub import Hub
 from lab.azure.ids import JSON, PEERING, Arm
@@ -47,6 +48,7 @@ class AzureLab:
         facts: Facts,
         valid: Callable[[str, str], bool],
         telemetry: Telemetry,
+        announcements: Announcements | None = None,
         *,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = time.monotonic,
@@ -54,6 +56,7 @@ class AzureLab:
         gateway_hops: bool = False,
     ) -> None:
         self._arm = Arm(site)
+        self._announcements = announcements or Announcements(site)
         self._valid = valid
         self.bearers = Bearers(now, token_life_s)
         self._circuit = Circuit(self._arm, facts, now)

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.announcements import Announcements
 from lab.bearer import Bearers
 from lab.facts import Facts
 from lab.megaport.products import JSON, port_object, secrets_of, vxc_object
@@ -48,6 +49,7 @@ class MegaportLab:
         client_id: str,
         client_secret: str,
         telemetry: Telemetry,
+        announcements: Announcements | None = None,
         *,
         now: Callable[[], datetime] = utc_now,
         token_life_s: int = 3600,
@@ -56,6 +58,7 @@ class MegaportLab:
         self._facts = facts
         self._credential = f"{client_id}:{client_secret}"
         self._telemetry = telemetry
+        self._announcements = announcements or Announcements(site)
         self._now = now
         self.bearers = Bearers(now, token_life_s)
         self.maintenance: list[JSON] = []
