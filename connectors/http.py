@@ -196,4 +196,6 @@ def _message(reply: httpx.Response) -> str:
     error = body.get("error")
     parts = [error.get("code"), error.get("message")] if isinstance(error, dict) else [error]
     said = ": ".join(part for part in (*parts, body.get("message"), body.get("data")) if isinstance(part, str))
-    return said[:200] or reply.reason_phrase
+    trace = body.get("trace_id")  # what the fabric's support asks for
+    said = said[:200] + (f" (trace {trace})" if isinstance(trace, str) else "")
+    return said or reply.reason_phrase

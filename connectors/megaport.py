@@ -1,242 +1,127 @@
-"""The Megaport fabric as a status source: ports, VXCs, and a week of load.
+"""The Megaport fabric as a status source: ports, VXCs and MCRs, a week of load, light, what is announced.
 
-The fabric samples its links about every five minutes, so a fresh reply may tell an old truth.
+The fabric samples its links about every five minutes, so a fresh reply may tell an old truth. What is asked on
+demand (looking glass, keys, prices) hangs on the same client: one token, one budget.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from pydantic import Field, FiniteFloat
-
-from connectors.errors import BadReply
-from connectors.http import Bearer, JsonApi, Token
+from connectors.errors import Denied, NotFound
+from connectors.megaport_client import BadRequest, MegaportClient
+from connectors.megaport_events import ASKED, parse_events
+from connectors.megaport_glass import LookingGlass
+from connectors.megaport_keys import Lookups
+from connectors.megaport_price import Prices
+from connectors.megaport_products import parse_products
+from connectors.megaport_telemetry import parse_load, parse_optics
 from connectors.parts import settle
 from connectors.ports import Clock, Credentials, deadline_for
-from connectors.redact import redactor
-from connectors.reply import (
-    CHECK_VERSION,
-    Finding,
-    Flag,
-    Origin,
-    Rows,
-    Shape,
-    Text,
-    excerpt,
-    fresh_for,
-    mapping,
-    mappings,
-    read,
-)
+from connectors.reply import Origin, fresh_for
 from network.inventory import Site, Vxc
-from network.observation import FabricPort, FabricVxc, Kind, Load, Observation
+from network.observation import Kind, Observation
 
-READY = frozenset({"CONFIGURED", "LIVE"})
-TELEMETRY_EVERY_S = 600.0
-TELEMETRY_DAYS = 7
-PRODUCTION_TOKENS = "https://auth-m2m.megaport.com/oauth2/token"
-TO_MBPS = {"bps": 1e-6, "kbps": 1e-3, "mbps": 1.0, "gbps": 1e3}
-
-
-class _Element(Shape):
-    """A network element below a product; `up` is 0 or 1."""
-
-    up: bool | None = None
-
-
-class _PortResources(Shape):
-    interface: _Element | Rows[_Element] = ()
-
-
-class _VxcResources(Shape):
-    vll: _Element | tuple[()] | None = None  # [] once decommissioned
-
-
-class _Approval(Shape):
-    status: Text = ""
-    message: Text = ""
-    type: Text = ""
-    new_speed: int | None = None
-
-
-class _Product(Shape):
-    product_uid: str
-    product_name: Text = ""
-    provisioning_status: Text = ""
-    locked: Flag = False
-    admin_locked: Flag = False
-
-
-class _PortProduct(_Product):
-    resources: _PortResources | None = None
-
-
-class _VxcProduct(_Product):
-    rate_limit: int
-    up: bool | None = None
-    shutdown: Flag = False
-    vxc_approval: _Approval | None = None
-    resources: _VxcResources | tuple[()] | None = None
-
-
-class _Unit(Shape):
-    name: str
-
-
-class _Series(Shape):
-    type: Text = ""
-    subtype: Text = ""
-    unit: _Unit
-    samples: Rows[tuple[FiniteFloat, FiniteFloat | None]] = ()
-
-
-class _Telemetry(Shape):
-    data: tuple[_Series, ...]
-
-
-class _TokenReply(Shape):
-    access_token: str = Field(alias="access_token", min_length=1)
-    expires_in: FiniteFloat = Field(alias="expires_in", default=300.0)
-
-
-def parse_products(data: Any, site: Site) -> list[Finding]:
-    """Ports and VXCs of the site from the reply of GET /v2/products, matched by uid.
-
-    One that the reply does not list is not up, status "absent". Raises BadReply.
-    """
-    where = "megaport /v2/products"
-    products = mappings(mapping(data, where).get("data"), where)
-    ports = {product.get("productUid"): product for product in products if _named(product)}
-    vxcs = {vxc.get("productUid"): vxc for vxc in _associated(products, where) if _named(vxc)}
-    found = [_port(port.name, ports.get(port.uid), where) for port in site.ports]
-    return found + [_vxc(vxc.name, vxcs.get(vxc.uid), where) for vxc in site.vxcs]
-
-
-def _named(product: Mapping[str, Any]) -> bool:
-    return isinstance(product.get("productUid"), str)
-
-
-def _associated(products: Iterable[Mapping[str, Any]], where: str) -> Iterable[Mapping[str, Any]]:
-    for product in products:
-        yield from mappings(product.get("associatedVxcs") or [], where)
-
-
-def _port(name: str, product: Mapping[str, Any] | None, where: str) -> Finding:
-    if product is None:
-        return Finding(Kind.PORT, name, FabricPort(up=False, status="absent"))
-    port = read(_PortProduct, product, where)
-    elements = port.resources.interface if port.resources else ()
-    lights = [each.up for each in (elements if isinstance(elements, tuple) else (elements,))]
-    up = port.provisioning_status in READY and bool(lights) and all(lights)
-    fact = FabricPort(up=up, status=port.provisioning_status, locked=port.locked or port.admin_locked)
-    return Finding(Kind.PORT, name, fact, port.model_dump())
-
-
-def _vxc(name: str, product: Mapping[str, Any] | None, where: str) -> Finding:
-    if product is None:
-        return Finding(Kind.VXC, name, FabricVxc(up=False, shutdown=False, status="absent", rate_mbps=0))
-    vxc = read(_VxcProduct, product, where)
-    vll = vxc.resources.vll if isinstance(vxc.resources, _VxcResources) else None
-    link = vxc.up if vxc.up is not None or not isinstance(vll, _Element) else vll.up
-    fact = FabricVxc(
-        up=vxc.provisioning_status in READY and link is True and not vxc.shutdown,
-        shutdown=vxc.shutdown,
-        status=vxc.provisioning_status,
-        rate_mbps=vxc.rate_limit,
-        locked=vxc.locked or vxc.admin_locked,
-        waiting=_waiting(vxc.vxc_approval),
-    )
-    return Finding(Kind.VXC, name, fact, vxc.model_dump())
-
-
-def _waiting(approval: _Approval | None) -> str:
-    if approval is None or not approval.status:
-        return ""
-    speed = f"to {approval.new_speed} Mbps" if approval.new_speed else ""
-    return " ".join(part for part in (approval.type, approval.status, speed, approval.message) if part)
-
-
-def parse_telemetry(data: Any, vxc: str) -> list[Finding]:
-    """Load of a VXC: nearest-rank 95th percentile of each direction, the larger one; nothing without samples.
-
-    `days` is the span that the samples really cover. Raises BadReply.
-    """
-    where = f"megaport telemetry of {vxc}"
-    bits = [series for series in read(_Telemetry, data, where).data if series.type == "BITS"]
-    peaks = [_p95(_mbps(series, where)) for series in bits if series.samples]
-    times = [at for series in bits for at, value in series.samples if value is not None]
-    if not times:
-        return []
-    days = (max(times) - min(times)) / 86_400_000
-    raw = [{"subtype": series.subtype, "samples": len(series.samples)} for series in bits]
-    return [Finding(Kind.LOAD, vxc, Load(p95_mbps=round(max(peaks), 3), days=round(days, 2)), raw)]
-
-
-def _mbps(series: _Series, where: str) -> list[float]:
-    factor = TO_MBPS.get(series.unit.name.lower())
-    if factor is None:
-        raise BadReply(
-            f"unit {series.unit.name!r} is not one of {', '.join(TO_MBPS)}",
-            where=where,
-            do_next=CHECK_VERSION,
-            evidence=excerpt(series.unit.model_dump()),
-        )
-    return [value * factor for _, value in series.samples if value is not None]
-
-
-def _p95(values: list[float]) -> float:
-    return sorted(values)[math.ceil(0.95 * len(values)) - 1] if values else 0.0
+LOAD_EVERY_S = 600.0
+LOAD_DAYS = 7
+LIGHT_EVERY_S = 300.0  # the fabric samples no oftener
+EVENTS_EVERY_S = 120.0  # six calls
+LAB_EVENTS_EVERY_S = 10.0
+LONGEST_LIST_S = 60.0  # all products of a large account take the fabric up to 50 s
+#: Requests of an average poll: the products, and the share of what is read less often.
+POLL_COST = 2
 
 
 class MegaportSource:
-    """One GET of all products a poll; telemetry of each VXC every ten minutes."""
+    """One GET of all products a poll, the rest when it is due; slower as the fabric's request budget runs low."""
 
     name = "megaport"
     kind = "fabric"
 
     def __init__(self, site: Site, now: Clock, credentials: Credentials[Mapping[str, str]]) -> None:
         system = site.systems.megaport
-        self.cadence_s = system.cadence_s
-        self.deadline_s = deadline_for(system.cadence_s)
-        self._site, self._now, self._credentials = site, now, credentials
-        self._auth = JsonApi(self.name, system.token_address or PRODUCTION_TOKENS, self.deadline_s)
-        self._api = JsonApi(self.name, system.address, self.deadline_s, Bearer(self._token))
-        self._loads: dict[str, Observation] = {}
-        self._due = {vxc.name: 0.0 for vxc in site.vxcs}
+        self.cadence_s = self._declared_s = system.cadence_s
+        self.deadline_s = max(deadline_for(system.cadence_s), min(system.cadence_s, LONGEST_LIST_S))
+        self.client = MegaportClient(system, credentials, self.deadline_s)
+        self.glass = LookingGlass(self.client.asked)
+        self.lookups = Lookups(self.client.asked)
+        self.prices = Prices(self.client.asked, site)
+        self._site, self._now = site, now
+        self._events_every_s = LAB_EVENTS_EVERY_S if site.mode == "lab" else EVENTS_EVERY_S
+        self._due: dict[str, float] = {}
+        self._kept: dict[tuple[Kind, str], Observation] = {}
+
+    @property
+    def requests_left(self) -> int:
+        """Of the 500 that the fabric answers in five minutes."""
+        return self.client.requests_left
 
     async def close(self) -> None:
-        await asyncio.gather(self._auth.close(), self._api.close())
+        await self.client.close()
 
     async def collect(self) -> Sequence[Observation]:
-        now = asyncio.get_running_loop().time()
-        due = [vxc for vxc in self._site.vxcs if self._due[vxc.name] <= now]
-        return await settle([self._products(), *map(self._load, due)], self._loads.values())
+        self.cadence_s = max(self._declared_s, POLL_COST * self.client.budget.pace_s(_loop_s()))
+        parts: list[Awaitable[Sequence[Observation]]] = [self._products()]
+        parts += self._when_due("events", self._events_every_s, self._events)
+        parts += self._when_due("light", LIGHT_EVERY_S, self._light)
+        for vxc in self._site.vxcs:
+            parts += self._when_due(f"load of {vxc.name}", LOAD_EVERY_S, partial(self._load, vxc))
+        return await settle(parts, self._kept.values())
+
+    def _when_due(
+        self, name: str, every_s: float, part: Callable[[], Coroutine[Any, Any, Sequence[Observation]]]
+    ) -> list[Awaitable[Sequence[Observation]]]:
+        """The part, unless it was read well less than `every_s` ago; stretched as the cadence is."""
+        if self._due.get(name, 0.0) > _loop_s():
+            return []
+
+        async def reading() -> Sequence[Observation]:
+            seen = await part()
+            self._kept.update({item.key: item for item in seen})
+            self._due[name] = _loop_s() + self._stretched(every_s)
+            return seen
+
+        return [reading()]
 
     async def _products(self) -> list[Observation]:
-        # As old as its question: a reading that an act overtakes must not count as made after it.
-        origin = self._origin(fresh_for(self.cadence_s), "GET /v2/products")
-        data = await self._api.get("/v2/products")
+        origin = self._origin(self.cadence_s, "GET /v2/products")
+        data = await self.client.polled.get("/v2/products")
         return origin.observe(parse_products(data, self._site))
 
     async def _load(self, vxc: Vxc) -> list[Observation]:
         path = f"/v2/product/vxc/{vxc.uid}/telemetry"
-        data = await self._api.get(path, params={"type": "BITS", "days": TELEMETRY_DAYS})
-        origin = self._origin(fresh_for(TELEMETRY_EVERY_S), f"GET {path}")
-        seen = origin.observe(parse_telemetry(data, vxc.name))
-        self._loads.update({each.name: each for each in seen})
-        self._due[vxc.name] = asyncio.get_running_loop().time() + TELEMETRY_EVERY_S
-        return seen
+        origin = self._origin(self._stretched(LOAD_EVERY_S), f"GET {path}")
+        data = await self.client.polled.get(path, params={"type": "BITS", "days": LOAD_DAYS})
+        return origin.observe(parse_load(data, vxc.name))
 
-    def _origin(self, fresh_s: float, evidence: str) -> Origin:
-        return Origin(self.name, self._now(), fresh_s, evidence)
+    async def _light(self) -> list[Observation]:
+        """Nothing where the fabric does not offer it (a beta), or not to us."""
+        origin = self._origin(self._stretched(LIGHT_EVERY_S), "GET /v1/openmetrics")
+        try:
+            reply = await self.client.polled.send("GET", "/v1/openmetrics")
+        except (NotFound, BadRequest, Denied):
+            return []
+        return origin.observe(parse_optics(reply.text, self._site))
 
-    async def _token(self) -> Token:
-        secret = await self._credentials()
-        auth = (secret["client_id"], redactor.add(secret["client_secret"]))
-        reply = await self._auth.send("POST", "", auth=auth, data={"grant_type": "client_credentials"})
-        token = read(_TokenReply, self._auth.json(reply), "megaport token")
-        redactor.add(token.access_token)
-        return Token(token.access_token, asyncio.get_running_loop().time() + token.expires_in * 0.8)
+    async def _events(self) -> list[Observation]:
+        origin = self._origin(
+            self._stretched(self._events_every_s), "GET /ens/v1/status/maintenance and outage, by state"
+        )
+        calls = [self.client.polled.get(f"/ens/v1/status/{kind}", params={"state": state}) for kind, state in ASKED]
+        replies = await asyncio.gather(*calls)
+        kinds = (kind for kind, _ in ASKED)
+        return origin.observe(parse_events(zip(kinds, replies, strict=True), self._site, self._now()))
+
+    def _origin(self, every_s: float, evidence: str) -> Origin:
+        """As old as its question: a reading that an act overtakes must not count as made after it."""
+        return Origin(self.name, self._now(), fresh_for(every_s), evidence)
+
+    def _stretched(self, every_s: float) -> float:
+        return every_s * self.cadence_s / self._declared_s
+
+
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()

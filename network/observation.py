@@ -172,16 +172,23 @@ class Optics:
 
 @dataclass(frozen=True, slots=True)
 class FabricPort:
-    """A fabric port as the fabric reports it (sampled there about every 5 minutes)."""
+    """A fabric port, or router of the fabric, as the fabric reports it (sampled there about every 5 minutes).
+
+    `note` says what a status other than LIVE means; "" when there is nothing to say.
+    """
 
     up: bool
     status: str
     locked: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FabricVxc:
-    """A VXC as the fabric reports it; `waiting` is a pending approval's text."""
+    """A VXC as the fabric reports it; `waiting`: an approval that somebody owes, or a cancellation to come.
+
+    `note` says what a status other than LIVE means; "" when there is nothing to say.
+    """
 
     up: bool
     shutdown: bool
@@ -189,6 +196,7 @@ class FabricVxc:
     rate_mbps: int
     locked: bool = False
     waiting: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +341,7 @@ class Kind(StrEnum):
     ROUTES = "routes"  # Routes, by "router prefix"
     ADVERTISED = "advertised"  # Advertised, by session
     LINK = "link"  # Link, by "router interface"
-    PORT = "port"  # FabricPort, by port
+    PORT = "port"  # FabricPort, by port or MCR
     VXC = "vxc"  # FabricVxc, by VXC
     LOAD = "load"  # Load, by VXC or tunnel
     CIRCUIT = "circuit"  # Circuit, by path

@@ -1,16 +1,15 @@
-"""Ports and VXCs in the shape of the fabric's product objects."""
+"""Ports, MCRs and VXCs in the shape of the fabric's product objects."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from lab.canary import canary, canary_guid
 from lab.facts import Facts
-from network.inventory import Port, Vxc
+from lab.megaport.answers import JSON
+from network.inventory import Mcr, Port, Vxc
 
-JSON = dict[str, Any]
-
+HOSTED_RATES = (50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10000)
 _CREATED_MS = 1735689600000  # 2025-01-01
 _NO_APPROVAL = {"status": None, "message": None, "uid": None, "type": None, "newSpeed": None}
 
@@ -43,6 +42,24 @@ def port_object(facts: Facts, port: Port) -> JSON:
     }
 
 
+def mcr_object(facts: Facts, mcr: Mcr) -> JSON:
+    """A router of the fabric. It lists the cloud's VXCs too: what has both ends with us stands in the reply twice."""
+    vxcs = [vxc for vxc in facts.site.vxcs if vxc.b_end == "azure-key"]
+    router = {"id": number(mcr.uid), "mcrAsn": 133937, "name": mcr.name, "speed": 5000}
+    return _common(mcr.uid, mcr.name) | {
+        "productType": "MCR2",
+        "portSpeed": 5000,
+        "maxVxcSpeed": 5000,
+        "up": True,
+        "market": "DE",
+        "associatedVxcs": [vxc_object(facts, vxc) for vxc in vxcs],
+        "associatedIxs": [],
+        "resources": {
+            "virtual_router": router | {"resource_name": "virtual_router", "resource_type": "virtual_router"}
+        },
+    }
+
+
 def vxc_object(facts: Facts, vxc: Vxc) -> JSON:
     """A VXC; `up` (bool) and `resources.vll.up` (0/1) follow the world at once.
 
@@ -55,7 +72,7 @@ def vxc_object(facts: Facts, vxc: Vxc) -> JSON:
     return _common(vxc.uid, vxc.name) | {
         "productType": "VXC",
         "rateLimit": vxc.rate_mbps,
-        "maximumRate": _maximum_rate(facts, vxc),
+        "maximumRate": maximum_rate(facts, vxc),
         "distanceBand": "METRO",
         "up": up,
         "shutdown": False,
@@ -90,7 +107,7 @@ def secrets_of(facts: Facts) -> frozenset[str]:
     found = set()
     for vxc in facts.site.vxcs:
         if vxc.b_end == "azure-key":
-            found |= {_service_key(facts), canary("shared_key", vxc.name)}
+            found |= {service_key(facts), canary("shared_key", vxc.name)}
         elif vxc.b_end == "aws-hosted-vif":
             found.add(canary("authKey", vxc.name))
     return frozenset(found)
@@ -155,13 +172,13 @@ def _end(uid: str, name: str, pop: str, vlan: int) -> JSON:
     }
 
 
-def _maximum_rate(facts: Facts, vxc: Vxc) -> int:
+def maximum_rate(facts: Facts, vxc: Vxc) -> int:
     """What the B end could take: the circuit's bandwidth, or the hosted connection's fixed tier."""
     side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
     return side.circuit_bandwidth_mbps if vxc.b_end == "azure-key" and side else vxc.rate_mbps
 
 
-def _service_key(facts: Facts) -> str:
+def service_key(facts: Facts) -> str:
     side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
     return canary_guid("service_key", side.circuit if side else "")
 
@@ -186,9 +203,9 @@ def _csp_connection(facts: Facts, vxc: Vxc) -> JSON | list[JSON]:
         }
         return common | {
             "connectType": "AZURE",
-            "bandwidth": _maximum_rate(facts, vxc),
+            "bandwidth": maximum_rate(facts, vxc),
             "managed": False,
-            "service_key": _service_key(facts),
+            "service_key": service_key(facts),
             "vlan": 100,
             "megaports": [megaport],
             "ports": [ports],
@@ -196,7 +213,7 @@ def _csp_connection(facts: Facts, vxc: Vxc) -> JSON | list[JSON]:
         }
     owner = next((cloud.aws.account for cloud in site.clouds if cloud.aws), "")
     if vxc.b_end == "aws-hosted-connection":
-        hosted = {"bandwidth": vxc.rate_mbps, "bandwidths": [50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10000]}
+        hosted = {"bandwidth": vxc.rate_mbps, "bandwidths": list(HOSTED_RATES)}
         named = {"name": connection.name, "ownerAccount": owner, "connectionId": connection.connection_id}
         return [common | {"connectType": "AWSHC"} | hosted | named]
     vif = {

@@ -6,7 +6,7 @@ from pathlib import Path as File
 
 from lab.facts import FarSession, Route
 from network import sitefile
-from network.inventory import Path, Site
+from network.inventory import Mcr, Path, Site
 
 STARTED = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 NOW = datetime(2026, 1, 7, 12, 0, tzinfo=UTC)
@@ -15,6 +15,11 @@ SITE_FILE = File(__file__).parents[2] / "lab" / "reference.yaml"
 
 def reference() -> Site:
     return sitefile.load(SITE_FILE.read_text(), SITE_FILE).site
+
+
+def with_mcr(site: Site) -> Site:
+    """The site with a router of the fabric's own; the reference site has none."""
+    return site.model_copy(update={"mcrs": (Mcr(name="mcr-1", uid="9a4c1e00-5b7d-4f0e-8f6a-0000000000c1"),)})
 
 
 class World:

@@ -5,13 +5,15 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from lab.announcements import Announcements
 from lab.faults import FaultGate
 from lab.megaport import MegaportLab
 from lab.telemetry import Telemetry, week_before
 from network.inventory import Site
-from tests.contract.fake_world import NOW, World, reference
+from tests.contract.fake_world import NOW, World, reference, with_mcr
 
 SITE = reference()
+SITE_WITH_MCR = with_mcr(SITE)
 
 
 class Clock:
@@ -24,7 +26,7 @@ class Clock:
 
 @pytest.fixture
 def world() -> World:
-    return World(SITE)
+    return World(SITE_WITH_MCR)
 
 
 @pytest.fixture
@@ -33,8 +35,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lab(world: World, clock: Clock) -> MegaportLab:
-    return MegaportLab(SITE, world, "id-1", "secret-1", Telemetry(SITE), now=clock, token_life_s=600)
+def announcements(clock: Clock) -> Announcements:
+    return Announcements(SITE, clock)
+
+
+@pytest.fixture
+def lab(world: World, clock: Clock, announcements: Announcements) -> MegaportLab:
+    told, telemetry = announcements, Telemetry(SITE)
+    return MegaportLab(SITE_WITH_MCR, world, "id-1", "secret-1", telemetry, told, now=clock, token_life_s=600)
 
 
 @pytest.fixture
@@ -94,8 +102,8 @@ async def test_products_are_ports_with_their_vxcs(client: httpx.AsyncClient) -> 
     assert answer.headers["content-type"] == "application/json;charset=UTF-8"
     body = answer.json()
     assert set(body) == {"message", "terms", "data"}
-    assert [port["productName"] for port in body["data"]] == ["port-a", "port-b"]
-    assert {port["productType"] for port in body["data"]} == {"MEGAPORT"}
+    assert [port["productName"] for port in body["data"]] == ["port-a", "port-b", "mcr-1"]
+    assert [port["productType"] for port in body["data"]] == ["MEGAPORT", "MEGAPORT", "MCR2"]
     vxcs = body["data"][0]["associatedVxcs"]
     assert [vxc["productName"] for vxc in vxcs] == ["vxc-azure-a", "vxc-aws-a"]
     assert [vxc["productUid"] for vxc in vxcs] == [uid(SITE, "vxc-azure-a"), uid(SITE, "vxc-aws-a")]
@@ -163,16 +171,64 @@ async def test_telemetry_by_from_and_to_and_what_it_refuses(client: httpx.AsyncC
     assert (await client.get("/v2/product/vxc/no-such/telemetry")).status_code == 404
 
 
-async def test_events_are_empty_until_planned_and_then_show_short_ids(
-    client: httpx.AsyncClient, lab: MegaportLab
+async def test_events_follow_the_announcements_by_state_and_show_short_ids(
+    client: httpx.AsyncClient, announcements: Announcements, clock: Clock
 ) -> None:
-    assert (await client.get("/ens/v1/status/maintenance")).json()["data"] == []
-    assert (await client.get("/ens/v1/status/outage")).json()["data"] == []
-    lab.plan_maintenance(("port-b",), NOW, NOW + timedelta(hours=4), number=1234)
+    async def states(kind: str, state: str = "") -> list[str]:
+        answer = await client.get(f"/ens/v1/status/{kind}", params={"state": state} if state else {})
+        return [event["state"] for event in answer.json()["data"]]
+
+    assert await states("maintenance") == await states("outage") == []
+    planned = announcements.add("megaport", "maintenance", ["port-b"], in_s=60, lasts_s=120, emergency=True)
+    announcements.add("aws", "maintenance", ["dx-1"], in_s=60, lasts_s=120)
+    outage = announcements.add("megaport", "outage", ["vxc-aws-a"], in_s=0, lasts_s=600)
     (event,) = (await client.get("/ens/v1/status/maintenance", params={"state": "Scheduled"})).json()["data"]
     assert event["services"] == [uid(SITE, "port-b")[:8]]
-    assert event["startTime"] == "2026-01-07T12:00:00.000Z"
-    assert (await client.get("/ens/v1/status/maintenance", params={"state": "Running"})).json()["data"] == []
+    assert (event["startTime"], event["eventType"]) == ("2026-01-07T12:01:00.000Z", "Emergency")
+    (event,) = (await client.get("/ens/v1/status/outage", params={"state": "Ongoing"})).json()["data"]
+    assert "endTime" not in event
+    clock.time += timedelta(seconds=61)
+    assert await states("maintenance", "Running") == ["Running"]
+    announcements.end(outage.number)
+    assert await states("outage", "Resolved") == ["Resolved"]
+    announcements.end(planned.number)
+    assert await states("maintenance", "Scheduled") == []
+    assert await states("maintenance") == ["Completed"]
+
+
+async def test_more_than_the_limit_is_429_until_the_window_has_moved_on(
+    client: httpx.AsyncClient, lab: MegaportLab, clock: Clock
+) -> None:
+    lab.limit.limit = 3
+    codes = [(await client.get("/v2/products/telemetry")).status_code for _ in range(4)]
+    assert codes == [200, 200, 200, 429]
+    assert (await client.get("/v2/products/telemetry")).headers["Retry-After"] == "300"
+    clock.time += timedelta(seconds=301)
+    assert (await client.get("/v2/products/telemetry")).status_code == 200
+
+
+async def test_an_operation_of_the_looking_glass_is_ready_after_its_polls_and_lists_what_the_far_ends_announce(
+    client: httpx.AsyncClient, lab: MegaportLab
+) -> None:
+    base = f"/v2/product/mcr2/{SITE_WITH_MCR.mcrs[0].uid}/diagnostics/routes"
+    operation = (await client.get(f"{base}/bgp", params={"async": "true"})).json()["data"]
+    asked = {"operationId": operation}
+    waiting, done = [await client.get(f"{base}/operation", params=asked) for _ in range(2)]
+    assert (waiting.status_code, "data" in waiting.json()) == (202, False)
+    assert done.status_code == 200
+    row = done.json()["data"][0]
+    assert (row["prefix"], row["asPath"], row["nextHop"]["vxc"]["name"]) == ("10.50.0.0/16", "12076", "vxc-azure-a")
+    assert (await client.get(f"{base}/operation", params={"operationId": "gone"})).status_code == 404
+    lab.glass.contract = "none"
+    assert (await client.get(f"{base}/bgp")).status_code == 404
+
+
+async def test_the_price_book_wants_a_rate_and_two_places(client: httpx.AsyncClient) -> None:
+    asked = {"productType": "VXC", "aLocationId": 1, "bLocationId": 2, "speed": 1000, "term": 12}
+    answer = (await client.post("/v4/pricebook/product", json=asked)).json()["data"]
+    assert (answer["currency"], answer["monthlyRate"], answer["monthlyRackRate"]) == ("EUR", 378.0, 420.0)
+    refused = await client.post("/v4/pricebook/product", json={**asked, "speed": 0})
+    assert (refused.status_code, refused.json()["message"]) == (400, "speed is required")
 
 
 async def test_the_faults_speak_the_fabrics_envelope(gate: FaultGate, client: httpx.AsyncClient) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.errors import BadReply
-from connectors.megaport import parse_products, parse_telemetry
+from connectors.megaport_products import parse_products
+from connectors.megaport_telemetry import parse_load as parse_telemetry
 from connectors.reply import Origin
 from network import sitefile
 from network.observation import FabricPort, FabricVxc, Kind, Load
@@ -96,7 +97,9 @@ def test_a_port_is_up_by_its_light_and_status(over: dict[str, Any], up: bool) ->
     [
         ({"up": False}, False),
         ({"shutdown": True}, False),
-        ({"provisioningStatus": "CANCELLED"}, False),
+        ({"provisioningStatus": "CANCELLED"}, True),
+        ({"provisioningStatus": "DECOMMISSIONED"}, False),
+        ({"provisioningStatus": "A_NEW_WORD"}, False),
         ({"up": None}, True),
         ({"up": None, "resources": {"vll": {"up": 0}}}, False),
         ({"up": None, "resources": {"vll": []}}, False),
