@@ -25,6 +25,7 @@ from lab.megaport.glass import Glass
 from lab.megaport.limit import RequestLimit
 from lab.megaport.offers import Offers, price
 from lab.megaport.products import mcr_object, port_object, secrets_of, vxc_object
+from lab.megaport.sampled import Sampled
 from lab.megaport.series import Counters
 from lab.telemetry import Telemetry
 from network.inventory import Site
@@ -37,9 +38,9 @@ def utc_now() -> datetime:
 class MegaportLab:
     """The fabric. `app` serves the API and its token endpoint (`POST /oauth2/token`) on one address.
 
-    `up` follows the world at once (the real fabric samples it each 5 minutes). `secrets` are the canaries that the
-    answers show. `overrides` are fields that a product shows instead of its own, by site name. `glass.contract`,
-    `counters.openmetrics` and `limit.limit` say which of the things that are not sure exist.
+    `secrets` are the canaries that the answers show. `overrides` are fields that a product shows instead of its own,
+    by site name. `links.every_s` says how old a link state may be; `glass.contract`, `counters.openmetrics` and
+    `limit.limit` which of the things that are not sure exist.
     """
 
     def __init__(
@@ -55,13 +56,13 @@ class MegaportLab:
         token_life_s: int = 3600,
     ) -> None:
         self._site = site
-        self._facts = facts
+        self.links = Sampled(facts, now)
         self._credential = f"{client_id}:{client_secret}"
         self.bearers = Bearers(now, token_life_s)
         self.limit = RequestLimit(None, now)
         self.overrides: dict[str, JSON] = {}
         self.glass, self.offers = Glass(facts, now), Offers(facts)
-        self.counters = Counters(facts, telemetry, now)
+        self.counters = Counters(facts, self.links, telemetry, now)
         self.secrets = secrets_of(facts) | {self.offers.partner_key}
         events = EventLists(site, announcements or Announcements(site), now)
         answers: dict[str, Answer] = {
@@ -120,8 +121,8 @@ class MegaportLab:
         return refusal or enveloped("OK", price(await request.json()))
 
     def _products(self, request: Request) -> tuple[str, Any]:
-        products = [port_object(self._facts, port) for port in self._site.ports]
-        products += [mcr_object(self._facts, mcr) for mcr in self._site.mcrs]
+        products = [port_object(self.links, port) for port in self._site.ports]
+        products += [mcr_object(self.links, mcr) for mcr in self._site.mcrs]
         shown = [self._shown(product) for product in products]
         status = request.query_params.get("provisioningStatus")
         return "List all ports", [each for each in shown if status in {None, each["provisioningStatus"]}]
@@ -136,7 +137,7 @@ class MegaportLab:
         for things, make in makers:
             for thing in things:
                 if thing.uid == uid:
-                    return f"Found Product {uid}", self._shown(make(self._facts, thing))
+                    return f"Found Product {uid}", self._shown(make(self.links, thing))
         raise no_such(uid)
 
     def _shown(self, product: JSON) -> JSON:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from lab.canary import canary, canary_guid
-from lab.facts import Facts
 from lab.megaport.answers import JSON
+from lab.megaport.sampled import Links
 from network.inventory import Mcr, Port, Vxc
 
 HOSTED_RATES = (50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10000)
@@ -14,7 +14,7 @@ _CREATED_MS = 1735689600000  # 2025-01-01
 _NO_APPROVAL = {"status": None, "message": None, "uid": None, "type": None, "newSpeed": None}
 
 
-def port_object(facts: Facts, port: Port) -> JSON:
+def port_object(facts: Links, port: Port) -> JSON:
     """A port of productType MEGAPORT with its VXCs inside; `resources.interface.up` follows the light on it."""
     up = int(facts.port_up(port.name))
     vxcs = [vxc for vxc in facts.site.vxcs if vxc.port == port.name]
@@ -42,7 +42,7 @@ def port_object(facts: Facts, port: Port) -> JSON:
     }
 
 
-def mcr_object(facts: Facts, mcr: Mcr) -> JSON:
+def mcr_object(facts: Links, mcr: Mcr) -> JSON:
     """A router of the fabric. It lists the cloud's VXCs too: what has both ends with us stands in the reply twice."""
     vxcs = [vxc for vxc in facts.site.vxcs if vxc.b_end == "azure-key"]
     router = {"id": number(mcr.uid), "mcrAsn": 133937, "name": mcr.name, "speed": 5000}
@@ -60,11 +60,8 @@ def mcr_object(facts: Facts, mcr: Mcr) -> JSON:
     }
 
 
-def vxc_object(facts: Facts, vxc: Vxc) -> JSON:
-    """A VXC; `up` (bool) and `resources.vll.up` (0/1) follow the world at once.
-
-    The real fabric samples them each 5 minutes, so a client must still treat them as old news.
-    """
+def vxc_object(facts: Links, vxc: Vxc) -> JSON:
+    """A VXC; `up` (bool) and `resources.vll.up` (0/1) are what was last seen of its link."""
     site, up = facts.site, facts.vxc_up(vxc.name)
     port = site.port(vxc.port)
     a_vlan, b_vlan = 100 + number(vxc.uid) % 900, 1000 + number(vxc.uid) % 900
@@ -102,7 +99,7 @@ def vxc_object(facts: Facts, vxc: Vxc) -> JSON:
     }
 
 
-def secrets_of(facts: Facts) -> frozenset[str]:
+def secrets_of(facts: Links) -> frozenset[str]:
     """Every secret that the product objects show."""
     found = set()
     for vxc in facts.site.vxcs:
@@ -172,18 +169,18 @@ def _end(uid: str, name: str, pop: str, vlan: int) -> JSON:
     }
 
 
-def maximum_rate(facts: Facts, vxc: Vxc) -> int:
+def maximum_rate(facts: Links, vxc: Vxc) -> int:
     """What the B end could take: the circuit's bandwidth, or the hosted connection's fixed tier."""
     side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
     return side.circuit_bandwidth_mbps if vxc.b_end == "azure-key" and side else vxc.rate_mbps
 
 
-def service_key(facts: Facts) -> str:
+def service_key(facts: Links) -> str:
     side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
     return canary_guid("service_key", side.circuit if side else "")
 
 
-def _csp_connection(facts: Facts, vxc: Vxc) -> JSON | list[JSON]:
+def _csp_connection(facts: Links, vxc: Vxc) -> JSON | list[JSON]:
     """An object for Azure and a list for AWS: the fabric answers either, and clients must take both."""
     site = facts.site
     path = next(path for path in site.paths if path.vxc == vxc.name)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from lab.facts import Facts
 from lab.megaport.answers import JSON, Answer, ms, no_such
+from lab.megaport.sampled import Links
 from lab.telemetry import STEP_S, Direction, Telemetry
 from network.inventory import Port
 
@@ -25,8 +26,9 @@ _POWER = "megaport_service_optical_{way}_power_dbm"
 class Counters:
     """What passes ports and VXCs, and the light on the ports."""
 
-    def __init__(self, facts: Facts, telemetry: Telemetry, now: Callable[[], datetime]) -> None:
-        self._facts, self._site, self._telemetry, self._now = facts, facts.site, telemetry, now
+    def __init__(self, facts: Facts, links: Links, telemetry: Telemetry, now: Callable[[], datetime]) -> None:
+        self._facts, self._links, self._site = facts, links, facts.site
+        self._telemetry, self._now = telemetry, now
         self.openmetrics = True  # a beta: not every account has it
 
     def routes(self) -> dict[str, Answer]:
@@ -53,7 +55,7 @@ class Counters:
         return PlainTextResponse("\n".join([*lines, "# EOF", ""]))
 
     def _dbm(self, port: Port, way: str) -> float:
-        if way == "receive" and not self._facts.port_up(port.name):
+        if way == "receive" and not self._links.port_up(port.name):
             return _DARK_DBM
         return -2.1 if way == "transmit" else -3.4
 

@@ -51,6 +51,16 @@ async def test_a_dead_port_takes_its_vxcs_with_it(fabric: Fabric) -> None:
     assert up == {"port-b", "vxc-azure-b", "vxc-aws-b", "mcr-1"}
 
 
+async def test_a_fresh_reply_may_tell_an_old_truth(fabric: Fabric) -> None:
+    fabric.lab.links.every_s = 300
+    await fabric.collect()
+    fabric.world.down = {"port-a"}
+    seen = (await fabric.collect())[Kind.PORT, "port-a"]
+    assert seen.fact == FabricPort(up=True, status="LIVE")  # which is why the routers' own word counts beside it
+    fabric.lab.links.every_s = 0
+    assert not (await fabric.collect())[Kind.VXC, "vxc-aws-a"].fact.up
+
+
 async def test_no_secret_that_the_fabric_shows_is_kept(fabric: Fabric) -> None:
     kept = " ".join(item.raw for item in (await fabric.collect()).values())
     assert fabric.lab.secrets
