@@ -35,13 +35,11 @@ class Budget:
 
     def left(self, now: float) -> int:
         """Requests that the fabric still answers in this window; others behind our address may use them too."""
-        while self._sent and self._sent[0] <= now - self.window_s:
-            self._sent.popleft()
-        return max(0, self.limit - len(self._sent))
+        return max(0, self.limit - self._counted(now))
 
     def wait_s(self, now: float, keep: int = 0) -> float:
         """Seconds until one more request leaves `keep` of the budget; 0.0 means now."""
-        missing = keep + 1 - self.left(now)
+        missing = keep + 1 + self._counted(now) - self.limit
         if missing <= 0:
             return self.held_s(now)
         if missing > len(self._sent):
@@ -51,3 +49,8 @@ class Budget:
     def pace_s(self, now: float) -> float:
         """Seconds between two requests at which the rest of the budget lasts for a whole window."""
         return self.window_s / max(1, self.left(now))
+
+    def _counted(self, now: float) -> int:
+        while self._sent and self._sent[0] <= now - self.window_s:
+            self._sent.popleft()
+        return len(self._sent)
