@@ -126,10 +126,9 @@ async def test_an_answer_that_breaks_off_is_a_bad_reply_in_a_poll_and_in_every_q
     )
     named = dict(zip(fabric.questions(), asked, strict=True))
     assert isinstance(poll, BadReply)
-    # The last three speak of a refusal that broke off; sessions are not in the contract that the lab speaks.
     wrong = {name: found for name, found in named.items() if not isinstance(found, InterlockError)}
     assert wrong == {}
-    refused = {"sessions", "azure key"}
+    refused = {"sessions", "azure key"}  # 404 to both: refused by its status, whatever is left of the body
     assert {name for name, found in named.items() if not isinstance(found, BadReply)} == refused
 
 
