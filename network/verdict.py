@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -29,6 +29,7 @@ class Overall(StrEnum):
 
 #: Worst last. A layer that is seen to be down decides; what is not known outweighs what is merely impaired.
 _ORDER = (Verdict.NONE, Verdict.UP, Verdict.DEGRADED, Verdict.STALE, Verdict.UNKNOWN, Verdict.DOWN)
+_RANK = {verdict: place for place, verdict in enumerate(_ORDER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,17 @@ class Layer:
 NO_LAYER = Layer(Verdict.NONE)
 
 
+def rank(verdict: Verdict) -> int:
+    """How bad: 0 is best."""
+    return _RANK[verdict]
+
+
 def worst(layers: Iterable[Layer]) -> Layer:
     """The layer that decides; UNKNOWN when there is none to judge by."""
     real = [layer for layer in layers if layer.verdict is not Verdict.NONE]
     return max(
         real,
-        key=lambda layer: _ORDER.index(layer.verdict),
+        key=lambda layer: _RANK[layer.verdict],
         default=Layer(Verdict.UNKNOWN, "nothing is known"),
     )
 
@@ -58,3 +64,12 @@ def worst(layers: Iterable[Layer]) -> Layer:
 def worse(left: Layer, right: Layer) -> Layer:
     """The worse of two; on a tie the first."""
     return worst((left, right))
+
+
+def together(layer: Layer, also: Sequence[Layer]) -> Layer:
+    """The layer with what else is wrong at it: the worst verdict, and all the reasons for that one."""
+    if not also:
+        return layer
+    decisive = worst((layer, *also))
+    reasons = [each.why for each in (layer, *also) if each.verdict is decisive.verdict and each.why]
+    return replace(layer, verdict=decisive.verdict, why="; ".join(reasons))
