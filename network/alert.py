@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A runbook that fits, and what is known of its parameters. Whether there is such a book is the console's to know."""
+    """A runbook that fits, and what is known of its parameters. Whether there is such a book, the console knows."""
 
     book: str
     parameters: tuple[tuple[str, str], ...] = ()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from network.inventory import Path, Session
 from network.observation import BfdHere, Kind, Received, Rides, RoutePath, Routes, SessionHere, SessionThere
 from network.prefixes import network_of
-from network.verdict import Layer, Verdict
+from network.verdict import UP, Layer, Verdict
 
 if TYPE_CHECKING:
     from network.layers import View
@@ -72,7 +72,7 @@ def there(seen: SessionThere, session: Session, view: View) -> Layer:
     ours = view.fresh(Kind.SESSION_HERE, session.name, SessionHere)
     if ours and near(ours.advertised, limit, warning):
         return Layer(Verdict.DEGRADED, f"we advertise {ours.advertised} of {limit} prefixes that the cloud accepts")
-    return Layer(Verdict.UP)
+    return UP
 
 
 def bfd(seen: BfdHere, *, carries: bool) -> Layer:
@@ -96,29 +96,41 @@ def impairments(view: View, path: Path) -> Iterator[Layer]:
         yield Layer(Verdict.DEGRADED, words)
 
 
-def held(view: View, path: Path, prefix: str) -> tuple[RoutePath, ...] | None:
-    """The valid routes to a prefix that the path's router holds over the path; None when it cannot be asked."""
-    session = view.site.session(path.session)
-    routes = view.fresh(Kind.ROUTES, f"{session.router} {prefix}", Routes)
-    if routes is None:
-        return None
-    peer = str(session.peer)
-    return tuple(route for route in routes.paths if route.valid and route.peer == peer)
+Held = Mapping[str, tuple[RoutePath, ...]]
+
+
+def held(view: View, path: Path) -> Held:
+    """The valid routes that the path's router holds over the path, by the cloud's prefix; asked once a look.
+
+    A prefix that the router cannot be asked about has no entry; one that it can and has no route to has an empty one.
+    """
+    if path.name not in view.held:
+        view.held[path.name] = _held(view, path)
+    return view.held[path.name]
+
+
+def _held(view: View, path: Path) -> Held:
+    router, peer = view.site.session(path.session).router, view.site.index.peer[path.session]
+    found: dict[str, tuple[RoutePath, ...]] = {}
+    for prefix in view.site.index.prefixes[path.cloud]:
+        routes = view.fresh(Kind.ROUTES, f"{router} {prefix}", Routes)
+        if routes is not None:
+            found[prefix] = tuple([route for route in routes.paths if route.peer == peer and route.valid])
+    return found
 
 
 def lacks(view: View, path: Path) -> tuple[str, ...]:
     """Prefixes of the cloud that nothing covers over this path, as far as its router can be asked."""
-    wanted = view.site.cloud(path.cloud).prefixes
-    missing = [each.prefix for each in wanted if held(view, path, str(each.prefix)) == ()]
+    missing = [prefix for prefix, routes in held(view, path).items() if not routes]
     if not missing:
         return ()
     seen = view.fresh(Kind.RECEIVED, path.session, Received)
     wider = [network_of(route.prefix) for route in seen.routes if route.accepted] if seen else []
-    return tuple(str(prefix) for prefix in missing if not any(_covers(other, prefix) for other in wider))
+    return tuple(prefix for prefix in missing if not any(_covers(other, network_of(prefix)) for other in wider))
 
 
-def _covers(wider: object, prefix: IPv4Network) -> bool:
-    return isinstance(wider, IPv4Network) and prefix.subnet_of(wider)
+def _covers(wider: object, prefix: object) -> bool:
+    return isinstance(wider, IPv4Network) and isinstance(prefix, IPv4Network) and prefix.subnet_of(wider)
 
 
 def rides(view: View, path: Path) -> Path | None:

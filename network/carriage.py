@@ -60,16 +60,16 @@ def peers(site: Site, router: str) -> Mapping[str, str]:
 
 def egress(view: View, cloud: Cloud) -> Egress:
     """Follow the best path of each router for each of the cloud's prefixes, over iBGP where it points there."""
-    prefixes = [str(prefix.prefix) for prefix in cloud.prefixes]
-    held = {r.name: [_routes(view, r.name, prefix) for prefix in prefixes] for r in view.site.routers}
-    unknown = tuple(router for router, routes in held.items() if None in routes)
-    asked = [router for router in held if router not in unknown]
+    prefixes = view.site.index.prefixes[cloud.name]
+    tables = {r.name: [_routes(view, r.name, prefix) for prefix in prefixes] for r in view.site.routers}
+    unknown = tuple(router for router, routes in tables.items() if None in routes)
+    asked = [router for router in tables if router not in unknown]
     found: set[str] = set()
     uncovered: list[str] = []
     holes: list[str] = []
     unsettled = False
     for place, prefix in enumerate(prefixes):
-        best = {router: _best(routes[place]) for router, routes in held.items()}
+        best = {router: _best(routes[place]) for router, routes in tables.items()}
         ways = {router: _follow(view.site, router, best) for router in asked}
         found |= {way for way in ways.values() if way}
         holes += [f"{router} {prefix}" for router, way in ways.items() if way is None]
@@ -82,7 +82,7 @@ def egress(view: View, cloud: Cloud) -> Egress:
 
 def holds(view: View, path: Path) -> bool:
     """Some router holds a usable route of the cloud over this path, chosen or not: the standby is really there."""
-    return any(held(view, path, str(prefix.prefix)) for prefix in view.site.cloud(path.cloud).prefixes)
+    return any(held(view, path).values())
 
 
 def way_back(view: View, cloud: Cloud) -> Return:

@@ -38,8 +38,7 @@ def drained(view: View, path: Path) -> Drain | None:
     here = view.fresh(Kind.SESSION_HERE, path.session, SessionHere)
     if here is None or not here.established:
         return None
-    prefixes = view.site.cloud(path.cloud).prefixes
-    routes = [route for each in prefixes for route in held(view, path, str(each.prefix)) or ()]
+    routes = [route for each in held(view, path).values() for route in each]
     if not routes:
         return None
     provider = path.kind == "expressroute" and all(_prepended(view, path, route) for route in routes)

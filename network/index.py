@@ -43,7 +43,17 @@ class Index:
                 self.peers[session.there][str(session.local)] = session.name
         for session in site.sessions:
             self.peers.setdefault(session.router, {})[str(session.peer)] = session.name
+        # As text, the way observations name them: turning an address into text costs more than looking it up.
+        self.prefixes = {cloud.name: tuple(str(each.prefix) for each in cloud.prefixes) for cloud in site.clouds}
+        self.peer = {session.name: str(session.peer) for session in site.sessions}
+        self.link = {path.name: self._link(path) for path in site.paths}
         self.domains: dict[str, frozenset[str]] = {}
+
+    def _link(self, path: Path) -> str:
+        """`router interface` of the path's own interface; "" when the file names things that do not exist."""
+        session = self.sessions.get(path.session)
+        leaves = self.vxcs.get(path.vxc) if path.vxc else self.tunnels.get(path.tunnel or "")
+        return f"{session.router} {leaves.interface}" if session and leaves else ""
 
 
 def by_name(items: Iterable[T]) -> dict[str, T]:

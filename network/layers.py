@@ -6,7 +6,7 @@ have is NONE. A figure past its freshness is STALE whatever it said; one never s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,11 +24,12 @@ from network.observation import (
     Link,
     Optics,
     ProbeResult,
+    RoutePath,
     SessionHere,
     SessionThere,
 )
 from network.snapshot import Key, Snapshot
-from network.verdict import NO_LAYER, Layer, Verdict, together, worse
+from network.verdict import NO_LAYER, UP, Layer, Verdict, together, worse
 
 F = TypeVar("F")
 
@@ -50,11 +51,13 @@ class View:
 
     def fresh(self, kind: Kind, name: str, of: type[F]) -> F | None:
         """The fact, or None when it was never seen or is past its freshness."""
-        return self.snapshot.fresh(kind, name, of, self.now)
+        seen = self.snapshot.observations.get((kind, name))
+        return seen.fact if seen is not None and isinstance(seen.fact, of) and not seen.stale(self.now) else None
 
     def judge(self, kind: Kind, name: str, of: type[F], rule: Callable[[F], Layer]) -> Layer:
         """Apply a rule to a fact, with unknown and stale handled once for all layers."""
-        seen = self.snapshot.get(kind, name)
+        key = kind, name
+        seen = self.snapshot.observations.get(key)
         if seen is None or not isinstance(seen.fact, of):
             return Layer(Verdict.UNKNOWN, f"{kind.value} of {name} not seen yet{self._failing}")
         age = seen.age_s(self.now)
@@ -62,13 +65,18 @@ class View:
             words = f"{seen.source} has not said so for {age:.0f} s"
             return Layer(Verdict.STALE, words, age, seen.source, age - seen.fresh_s)
         said = rule(seen.fact)
-        since = said.since_s if said.since_s is not None else self._since_s((kind, name))
+        since = said.since_s if said.since_s is not None else self._since_s(key)
         return Layer(said.verdict, said.why, age, seen.source, since)
 
     def _since_s(self, key: Key) -> float | None:
         """How long it has been as it is, when it was seen to change."""
         changed = self.snapshot.changed.get(key)
         return max(0.0, (self.now - changed).total_seconds()) if changed else None
+
+    @cached_property
+    def held(self) -> dict[str, Mapping[str, tuple[RoutePath, ...]]]:
+        """What `network.bgp.held` has found so far, by path."""
+        return {}
 
     @cached_property
     def _failing(self) -> str:
@@ -138,8 +146,10 @@ def _circuit_of(view: View, path: Path) -> Layer:
 def _light(view: View, name: str) -> list[Layer]:
     """Optics outside the policy's range, where their system reports them."""
     seen = view.fresh(Kind.OPTICS, name, Optics)
+    if seen is None:
+        return []
     low, high = view.site.policy.light_low_dbm, view.site.policy.light_high_dbm
-    levels = {"received": seen.rx_dbm, "sent": seen.tx_dbm} if seen else {}
+    levels = {"received": seen.rx_dbm, "sent": seen.tx_dbm}
     out = [f"{what} {dbm:.1f} dBm" for what, dbm in levels.items() if dbm is not None and not low <= dbm <= high]
     return [Layer(Verdict.DEGRADED, f"light {' and '.join(out)}, outside {low:g} to {high:g}")] if out else []
 
@@ -149,11 +159,11 @@ def _link(link: Link, interface: str) -> Layer:
         return Layer(Verdict.DOWN, f"interface {interface} is shut on the router")
     if not link.oper_up:
         return Layer(Verdict.DOWN, f"no carrier on {interface}")
-    return Layer(Verdict.UP)
+    return UP
 
 
 def _fabric_port(port: FabricPort) -> Layer:
-    return Layer(Verdict.UP) if port.up else Layer(Verdict.DOWN, f"the fabric sees no light ({port.status})")
+    return UP if port.up else Layer(Verdict.DOWN, f"the fabric sees no light ({port.status})")
 
 
 def _fabric_vxc(vxc: FabricVxc) -> Layer:
@@ -161,17 +171,17 @@ def _fabric_vxc(vxc: FabricVxc) -> Layer:
         return Layer(Verdict.DOWN, "shut down in the fabric")
     if not vxc.up:
         return Layer(Verdict.DOWN, f"down in the fabric ({vxc.status})")
-    return Layer(Verdict.DEGRADED, vxc.waiting) if vxc.waiting else Layer(Verdict.UP)
+    return Layer(Verdict.DEGRADED, vxc.waiting) if vxc.waiting else UP
 
 
 def _circuit(circuit: Circuit) -> Layer:
     if not circuit.up:
         return Layer(Verdict.DOWN, f"the provider says {circuit.state}")
-    return Layer(Verdict.DEGRADED, circuit.state) if circuit.degraded else Layer(Verdict.UP)
+    return Layer(Verdict.DEGRADED, circuit.state) if circuit.degraded else UP
 
 
 def _attach(seen: Attachment) -> Layer:
-    return Layer(Verdict.UP) if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
+    return UP if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
 
 
 def _probe(seen: ProbeResult, view: View) -> Layer:
@@ -183,4 +193,4 @@ def _probe(seen: ProbeResult, view: View) -> Layer:
         return Layer(Verdict.DOWN, f"none of {seen.sent} probes came back")
     if seen.loss_pct > view.site.policy.loss_limit_pct:
         return Layer(Verdict.DEGRADED, f"{seen.loss_pct:.0f} % of the probes lost")
-    return Layer(Verdict.UP)
+    return UP

@@ -33,7 +33,7 @@ def now(view: View, path: Path) -> Rate:
 
 def link_of(view: View, path: Path) -> str:
     """The name of the path's interface as its router's observations call it."""
-    return f"{view.site.session(path.session).router} {view.site.interface(path)}"
+    return view.site.index.link[path.name]
 
 
 def full(view: View, path: Path) -> list[Layer]:

@@ -114,4 +114,4 @@ class Snapshot:
     def fresh(self, kind: Kind, name: str, of: type[Fact], now: datetime) -> Fact | None:
         """The fact, or None when it was never seen or is past its freshness."""
         seen = self.observations.get((kind, name))
-        return None if seen is None or seen.stale(now) else self.fact(kind, name, of)
+        return seen.fact if seen is not None and isinstance(seen.fact, of) and not seen.stale(now) else None

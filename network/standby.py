@@ -25,7 +25,7 @@ def alerts(view: View) -> Iterator[Alert]:
 
 
 def _hidden(view: View, session: Session, cloud: Cloud, router: str, other: str) -> Iterator[Alert]:
-    prefixes = [str(each.prefix) for each in cloud.prefixes]
+    prefixes = view.site.index.prefixes[cloud.name]
     hidden = [prefix for prefix in prefixes if _keeps(view, other, prefix) and _lacks(view, session, router, prefix)]
     if hidden:
         why = f"{other} does not send it, though the site file says so" if session.add_path else "as the site file says"

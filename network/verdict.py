@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
@@ -32,8 +32,7 @@ _ORDER = (Verdict.NONE, Verdict.UP, Verdict.DEGRADED, Verdict.STALE, Verdict.UNK
 _RANK = {verdict: place for place, verdict in enumerate(_ORDER)}
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer's verdict, why it is not up, how old the figure is (seconds), and who said so."""
 
     verdict: Verdict
@@ -44,6 +43,7 @@ class Layer:
 
 
 NO_LAYER = Layer(Verdict.NONE)
+UP = Layer(Verdict.UP)
 
 
 def rank(verdict: Verdict) -> int:
@@ -53,17 +53,13 @@ def rank(verdict: Verdict) -> int:
 
 def worst(layers: Iterable[Layer]) -> Layer:
     """The layer that decides; UNKNOWN when there is none to judge by."""
-    real = [layer for layer in layers if layer.verdict is not Verdict.NONE]
-    return max(
-        real,
-        key=lambda layer: _RANK[layer.verdict],
-        default=Layer(Verdict.UNKNOWN, "nothing is known"),
-    )
+    found = max(layers, key=lambda layer: _RANK[layer.verdict], default=NO_LAYER)
+    return Layer(Verdict.UNKNOWN, "nothing is known") if found.verdict is Verdict.NONE else found
 
 
 def worse(left: Layer, right: Layer) -> Layer:
     """The worse of two; on a tie the first."""
-    return worst((left, right))
+    return right if _RANK[right.verdict] > _RANK[left.verdict] else left
 
 
 def together(layer: Layer, also: Sequence[Layer]) -> Layer:
@@ -72,4 +68,4 @@ def together(layer: Layer, also: Sequence[Layer]) -> Layer:
         return layer
     decisive = worst((layer, *also))
     reasons = [each.why for each in (layer, *also) if each.verdict is decisive.verdict and each.why]
-    return replace(layer, verdict=decisive.verdict, why="; ".join(reasons))
+    return layer._replace(verdict=decisive.verdict, why="; ".join(reasons))
