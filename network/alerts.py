@@ -58,13 +58,15 @@ def _paths(view: View, paths: Sequence[PathHealth]) -> Iterator[Alert]:
 def _drained(paths: Sequence[PathHealth]) -> Iterator[Alert]:
     """Nothing is wrong with a drained path, and nobody may forget it."""
     for path in paths:
-        if path.drained and path.drained.provider:
-            text = f"provider maintenance: {path.drained.words}"
-            grave = "warning" if path.drained.left else "info"
-            yield Alert(f"maintenance:{path.name}", grave, path.name, text)
-        elif path.drained:
-            text = path.drained.words
-            yield Alert(f"drained:{path.name}", "info", path.name, text, runbooks=remedies.to_undrain(path))
+        drain = path.drained
+        if drain is None:
+            continue
+        grave = "warning" if drain.left else "info"
+        if drain.provider:
+            yield Alert(f"maintenance:{path.name}", grave, path.name, f"provider maintenance: {drain.words}")
+        else:
+            fitting = remedies.to_fail_back(path.path.cloud)
+            yield Alert(f"drained:{path.name}", grave, path.name, drain.words, runbooks=fitting)
 
 
 def _inside(view: View) -> Iterator[Alert]:

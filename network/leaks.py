@@ -6,94 +6,112 @@ that was seen stays an alert until somebody has seen it gone, however old the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from network import remedies
-from network.alert import Alert
+from network.alert import Alert, Remedy
 from network.inventory import Path
 from network.layers import View
 from network.observation import Advertised, CloudRoutes, Kind, Observation
 from network.prefixes import network_of, overlap
 
-
-def alerts(view: View) -> Iterator[Alert]:
-    judge = _Judge(view, {})
-    for path in view.site.paths:
-        yield from _announced(judge, path)
-    for cloud in view.site.clouds:
-        yield from _in_the_cloud(judge, cloud.name)
+#: Leaks of one kind on one path that have an alert each; the rest share one, so that a flood stays readable.
+EACH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class Fault:
+    """What is wrong with announcing a prefix: it overlaps OT, or is merely not ours to announce there."""
+
+    kind: Literal["ot", "leak"]
+    words: str
+
+
+def alerts(view: View) -> Iterator[Alert]:
+    faults = _Faults(view, {})
+    for path in view.site.paths:
+        yield from _announced(faults, path)
+    for cloud in view.site.clouds:
+        yield from _in_the_cloud(faults, cloud.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
     """Judges a prefix once a cloud: the same few are announced on every path."""
 
     view: View
-    known: dict[tuple[str, str], str]
+    known: dict[tuple[str, str], Fault | None]
 
-    def fault(self, cloud: str, prefix: str) -> str:
-        """What is wrong with announcing a prefix to a cloud, "" when it is sanctioned: `ot …` or `leak …`."""
+    def of(self, cloud: str, prefix: str) -> Fault | None:
+        """None when the prefix is sanctioned towards the cloud."""
         key = cloud, prefix
         if key not in self.known:
-            self.known[key] = self._fault(cloud, prefix)
+            self.known[key] = self._judge(cloud, prefix)
         return self.known[key]
 
-    def _fault(self, cloud: str, prefix: str) -> str:
-        on_prem = self.view.site.on_prem
+    def _judge(self, cloud: str, prefix: str) -> Fault | None:
+        on_prem, network = self.view.site.on_prem, network_of(prefix)
         ot = next((ot for ot in on_prem.ot_ranges if overlap(prefix, ot)), None)
         if ot:
-            return f"ot overlaps OT {ot}"
-        network = network_of(prefix)
+            return Fault("ot", f"overlaps OT {ot}")
         if network is None:
-            return "leak cannot be read as a prefix"
-        if any(network == each.prefix and cloud in each.towards for each in on_prem.prefixes):
-            return ""
+            return Fault("leak", "cannot be read as a prefix")
         towards = {name for each in on_prem.prefixes if network == each.prefix for name in each.towards}
+        if cloud in towards:
+            return None
         only = f" towards {cloud}, only towards {', '.join(sorted(towards))}" if towards else ""
-        return f"leak not sanctioned{only}"
+        return Fault("leak", f"is not sanctioned{only}")
 
 
-def _announced(judge: _Judge, path: Path) -> Iterator[Alert]:
+def _announced(faults: _Faults, path: Path) -> Iterator[Alert]:
     """On one path's session, by our own report and by the cloud's."""
-    view = judge.view
+    said = _said(faults.view, path)
+    probe = f"{path.probe.source}/32" if path.probe and said else None
+    found: dict[str, list[tuple[str, str]]] = {}
+    for prefix in sorted(said):
+        fault = faults.of(path.cloud, prefix) if prefix != probe else None
+        if fault:
+            text = f"{prefix} is advertised and {fault.words} ({', '.join(said[prefix])})"
+            found.setdefault(fault.kind, []).append((prefix, text))
+    fitting = tuple(remedies.off(faults.view.site, path)) if found and path.vxc else ()
+    for kind, leaks in found.items():
+        yield from _each(kind, path.name, leaks, fitting)
+
+
+def _each(kind: str, path: str, leaks: Sequence[tuple[str, str]], fitting: tuple[Remedy, ...]) -> Iterator[Alert]:
+    for prefix, text in leaks[:EACH]:
+        yield Alert(f"{kind}:{path}:{prefix}", "critical", path, text, runbooks=fitting)
+    if rest := leaks[EACH:]:
+        text = f"{len(rest)} more like {leaks[0][0]}, the last is {rest[-1][0]}"
+        yield Alert(f"{kind}:{path}:more", "critical", path, text, runbooks=fitting)
+
+
+def _said(view: View, path: Path) -> dict[str, dict[str, None]]:
+    """Who says so, by prefix: our router, the cloud, or both."""
     reports = {
         "our router says": view.snapshot.get(Kind.ADVERTISED, path.session),
         f"{path.cloud} accepted it": view.snapshot.get(Kind.ACCEPTED, path.name),
     }
-    said: dict[str, list[str]] = {}
+    said: dict[str, dict[str, None]] = {}
     for who, seen in reports.items():
-        for prefix in _prefixes(seen):
-            said.setdefault(prefix, []).append(f"{who}{_old(view, seen)}")
-    probe = f"{path.probe.source}/32" if path.probe else None
-    for prefix in sorted(said):
-        if prefix == probe:
-            continue
-        kind, _, fault = judge.fault(path.cloud, prefix).partition(" ")
-        if kind:
-            is_so = (
-                f"is advertised and {fault}"
-                if kind == "ot" or fault.startswith("cannot")
-                else f"is advertised and is {fault}"
-            )
-            text = f"{prefix} {is_so} ({', '.join(said[prefix])})"
-            fitting = tuple(remedies.off(view.site, path)) if path.vxc else ()
-            yield Alert(f"{kind}:{path.name}:{prefix}", "critical", path.name, text, runbooks=fitting)
+        if seen and isinstance(seen.fact, Advertised):
+            words = who + _old(view, seen)
+            for route in seen.fact.routes:
+                said.setdefault(route.prefix, {})[words] = None
+    return said
 
 
-def _prefixes(seen: Observation | None) -> tuple[str, ...]:
-    return tuple(route.prefix for route in seen.fact.routes) if seen and isinstance(seen.fact, Advertised) else ()
+def _old(view: View, seen: Observation) -> str:
+    return f" {seen.age_s(view.now):.0f} s ago" if seen.stale(view.now) else ""
 
 
-def _old(view: View, seen: Observation | None) -> str:
-    return f" {seen.age_s(view.now):.0f} s ago" if seen and seen.stale(view.now) else ""
-
-
-def _in_the_cloud(judge: _Judge, cloud: str) -> Iterator[Alert]:
+def _in_the_cloud(faults: _Faults, cloud: str) -> Iterator[Alert]:
     """An OT range in the cloud's own table by a path of ours, whoever announced it."""
-    seen = judge.view.snapshot.fact(Kind.CLOUD_ROUTES, cloud, CloudRoutes)
+    seen = faults.view.snapshot.fact(Kind.CLOUD_ROUTES, cloud, CloudRoutes)
     for route in seen.routes if seen else ():
-        kind, _, fault = judge.fault(cloud, route.prefix).partition(" ")
-        if route.via and kind == "ot":
-            text = f"{cloud} reaches {route.prefix} by {', '.join(route.via)}: it {fault}"
+        fault = faults.of(cloud, route.prefix) if route.via else None
+        if fault and fault.kind == "ot":
+            text = f"{cloud} reaches {route.prefix} by {', '.join(route.via)}: it {fault.words}"
             yield Alert(f"ot:{cloud}:{route.prefix}", "critical", cloud, text)

@@ -57,9 +57,5 @@ def before(site: Site, things: Iterable[str]) -> tuple[Remedy, ...]:
     return tuple(found)
 
 
-def to_undrain(path: PathHealth) -> tuple[Remedy, ...]:
-    return (remedy("failback", cloud=path.path.cloud),)
-
-
 def to_fail_back(cloud: str) -> tuple[Remedy, ...]:
     return (remedy("failback", cloud=cloud),)
