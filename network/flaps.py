@@ -14,6 +14,7 @@ from network.alert import Alert, Remedy
 from network.inventory import Path
 from network.layers import View
 from network.load import link_of
+from network.moments import ago
 from network.observation import BfdHere, Kind, Link, SessionHere
 from network.snapshot import Key
 
@@ -67,7 +68,7 @@ def _session(view: View, name: str, path: Path | None) -> Iterator[_Watched]:
 def _bfd(view: View, path: Path) -> Iterator[_Watched]:
     bfd = view.snapshot.fact(Kind.BFD, path.session, BfdHere)
     if bfd and bfd.drops:
-        since = view.now - timedelta(seconds=bfd.since_s) if bfd.since_s is not None else None
+        since = ago(view.now, bfd.since_s)
         key = Kind.BFD, path.session
         yield _Watched(
             f"bfd:{path.name}", path.name, f"BFD of {path.session}", key, bfd.drops, bfd.status == "up", since

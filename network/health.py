@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from network import load
 from network.alerts import Alert, alerts_of
@@ -18,6 +18,7 @@ from network.domains import dark_after_loss_of, domains_of
 from network.drains import Drain, drained
 from network.inventory import Cloud, Path, Site
 from network.layers import View, layers_of
+from network.moments import ago, first
 from network.observation import Advertised, Kind, ProbeResult, SessionHere
 from network.snapshot import Snapshot
 from network.symmetry import across
@@ -181,7 +182,7 @@ def _since(now: datetime, layers: Mapping[str, Layer], verdict: Verdict) -> date
     spans = [layer.since_s for layer in layers.values() if layer.verdict is verdict and layer.since_s is not None]
     if not spans:
         return None
-    return now - timedelta(seconds=min(spans) if verdict is Verdict.UP else max(spans))
+    return ago(now, min(spans) if verdict is Verdict.UP else max(spans))
 
 
 def _advertised(view: View, session: str, here: SessionHere | None) -> int | None:
@@ -307,11 +308,6 @@ def _without_a_way(view: View, way: Egress, mine: list[PathHealth]) -> _Said:
 
 def _of(verdict: Overall, word: str, paths: list[PathHealth]) -> _Said:
     return _Said(verdict, f"{word}: {', '.join(p.name for p in paths)}", first(p.since for p in paths))
-
-
-def first(moments: Iterable[datetime | None]) -> datetime | None:
-    """The earliest of those that are known."""
-    return min((moment for moment in moments if moment), default=None)
 
 
 def _last_route(view: View, mine: list[PathHealth]) -> datetime | None:
