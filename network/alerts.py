@@ -38,21 +38,23 @@ def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHea
         *_preferences(view),
         *maintenance.alerts(view, paths),
     ]
-    ordered = sorted(found, key=lambda alert: _RANK[alert.severity])
-    return tuple(
-        {alert.id: alert for alert in reversed(ordered)}[each] for each in dict.fromkeys(a.id for a in ordered)
-    )
+    first: dict[str, Alert] = {}
+    for alert in sorted(found, key=lambda alert: _RANK[alert.severity]):
+        first.setdefault(alert.id, alert)
+    return tuple(first.values())
 
 
 def _paths(view: View, paths: Sequence[PathHealth]) -> Iterator[Alert]:
     severity = {Verdict.DOWN: "critical", Verdict.DEGRADED: "warning", Verdict.STALE: "warning"}
     forced = remedies.private_lost(paths)
+    works = maintenance.works_on(view, paths)
     for path in paths:
         if path.verdict in severity:
             here = view.fresh(Kind.SESSION_HERE, path.path.session, SessionHere)
             grave = "warning" if shut_for_a_change(here) else severity[path.verdict]
             fitting = remedies.for_path(view.site, path, forced)
-            yield Alert(f"path:{path.name}", grave, path.name, path.why, path.since, fitting)
+            text = "; ".join((path.why, *works.get(path.name, ())))
+            yield Alert(f"path:{path.name}", grave, path.name, text, path.since, fitting)
 
 
 def _drained(paths: Sequence[PathHealth]) -> Iterator[Alert]:
@@ -72,10 +74,12 @@ def _drained(paths: Sequence[PathHealth]) -> Iterator[Alert]:
 def _inside(view: View) -> Iterator[Alert]:
     """A session between our own routers is on no path; without it neither holds what the other would take over by."""
     for session in view.site.sessions:
-        here = view.fresh(Kind.SESSION_HERE, session.name, SessionHere) if session.internal else None
-        if here and not here.established:
-            text = f"{session.router} and {session.there} do not exchange routes: {here.reason or here.state}"
-            yield Alert(f"session:{session.name}", "warning", session.name, text, here.since)
+        ends = (session.name, f"{session.name}@{session.there}") if session.internal else ()
+        facts = (view.fresh(Kind.SESSION_HERE, end, SessionHere) for end in ends)
+        lost = next((here for here in facts if here and not here.established), None)
+        if lost:
+            text = f"{session.router} and {session.there} do not exchange routes: {lost.reason or lost.state}"
+            yield Alert(f"session:{session.name}", "warning", session.name, text, lost.since)
 
 
 def _clouds(clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> Iterator[Alert]:

@@ -11,7 +11,7 @@ from network.alert import Alert
 from network.domains import dark_after_loss_of, domains_of
 from network.events import Events, ProviderEvent
 from network.layers import View
-from network.observation import FailoverTests, Kind, Observation
+from network.observation import FailoverTest, FailoverTests, Kind, Observation
 from network.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -21,12 +21,27 @@ _LIVE = frozenset({"announced", "running"})
 
 
 def alerts(view: View, paths: Sequence[PathHealth]) -> Iterator[Alert]:
+    for seen, event in _live(view):
+        yield _event(view, seen, event, paths)
+    yield from _tests(view)
+
+
+def works_on(view: View, paths: Sequence[PathHealth]) -> dict[str, list[str]]:
+    """What is being done to each path right now, in words: it may well be why the path fails."""
+    found: dict[str, list[str]] = {}
+    for _, event in _live(view):
+        for path in touched(view, event, paths) if running(event, view.now) else ():
+            found.setdefault(path.name, []).append(f"{event.system} {event.kind} {event.id} is running")
+    for cloud, test in _running_tests(view):
+        found.setdefault(test.path, []).append(f"{cloud} runs a failover test on it")
+    return found
+
+
+def _live(view: View) -> Iterator[tuple[Observation, ProviderEvent]]:
+    """Events that are not over and touch something of ours, each with the report it stands in."""
     for (kind, _), seen in view.snapshot.observations.items():
         if kind is Kind.EVENTS and isinstance(seen.fact, Events):
-            for event in seen.fact.events:
-                if event.state in _LIVE and event.touches:
-                    yield _event(view, seen, event, paths)
-    yield from _tests(view)
+            yield from ((seen, event) for event in seen.fact.events if event.state in _LIVE and event.touches)
 
 
 def running(event: ProviderEvent, now: datetime) -> bool:
@@ -77,13 +92,16 @@ def _left(view: View, hit: Sequence[PathHealth], paths: Sequence[PathHealth]) ->
 
 def _tests(view: View) -> Iterator[Alert]:
     """A provider's own failover test takes a path away on purpose, and ends by itself or not."""
+    for cloud, test in _running_tests(view):
+        ends = f"ends {_stamp(test.ends)}" if test.ends else "somebody has to stop it"
+        text = f"{cloud} runs a failover test on it ({test.state}); {ends}"
+        yield Alert(f"failover-test:{test.path}", "warning", test.path, text, test.starts)
+
+
+def _running_tests(view: View) -> Iterator[tuple[str, FailoverTest]]:
     for cloud in view.site.clouds:
         seen = view.fresh(Kind.FAILOVER_TESTS, cloud.name, FailoverTests)
-        for test in seen.tests if seen else ():
-            if test.running:
-                ends = f"ends {_stamp(test.ends)}" if test.ends else "somebody has to stop it"
-                text = f"{cloud.name} runs a failover test on it ({test.state}); {ends}"
-                yield Alert(f"failover-test:{test.path}", "warning", test.path, text, test.starts)
+        yield from ((cloud.name, test) for test in (seen.tests if seen else ()) if test.running)
 
 
 def _stamp(moment: datetime | None) -> str:

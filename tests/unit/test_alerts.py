@@ -285,6 +285,21 @@ def test_each_thing_is_emptied_at_its_own_grain(thing: str, book: object) -> Non
     assert alerts(event("announced", thing))["maintenance:megaport:MAINT-7"].runbooks == (book,)
 
 
+def test_a_path_that_fails_while_something_is_done_to_it_says_so() -> None:
+    lost = seen(Kind.SESSION_HERE, "dx-1", replace(UP, state="Active", reason="BFD went down"))
+    test = seen(Kind.FAILOVER_TESTS, "aws", FailoverTests((FailoverTest("aws/dx-1", running=True, state="on"),)))
+    text = alerts(lost, test, event("running", "port-a", starts_h=-1))["path:aws/dx-1"].text
+    assert text.endswith("; megaport maintenance MAINT-7 is running; aws runs a failover test on it")
+    assert "is running" not in alerts(lost, event("announced", "port-a"))["path:aws/dx-1"].text
+
+
+def test_either_end_of_an_inner_session_may_say_that_it_is_lost() -> None:
+    far = seen(Kind.SESSION_HERE, "ibgp@edge-2", replace(UP, state="Active", reason="hold timer expired"))
+    near = replace(far, name="ibgp")
+    for said in ((far,), (near,), (near, far)):
+        assert [(a.id, a.severity) for a in alerts(*said).values()] == [("session:ibgp", "warning")]
+
+
 # -- runbooks, order, documents
 
 
