@@ -17,7 +17,7 @@ RETURN_SHARE = 0.05
 RETURN_FLOOR_MBPS = 0.1
 
 
-#: What following a prefix gives when it leads back to a router that was visited already.
+#: What following a prefix gives when it leads back to a router that was visited already, or to one that is not known.
 UNSETTLED = ""
 
 
@@ -69,7 +69,7 @@ def egress(view: View, cloud: Cloud) -> Egress:
     holes: list[str] = []
     unsettled = False
     for place, prefix in enumerate(prefixes):
-        best = {router: _best(routes[place]) for router, routes in tables.items()}
+        best = {router: _best(routes[place]) for router, routes in tables.items() if routes[place] is not None}
         ways = {router: _follow(view.site, router, best) for router in asked}
         found |= {way for way in ways.values() if way}
         holes += [f"{router} {prefix}" for router, way in ways.items() if way is None]
@@ -100,12 +100,13 @@ def _best(routes: Routes | None) -> RoutePath | None:
 
 
 def _follow(site: Site, router: str, best: Mapping[str, RoutePath | None]) -> str | None:
-    """The path by which a router's packets for a prefix leave the site; None without a route, UNSETTLED in a loop.
+    """The path by which a router's packets for a prefix leave the site; None without a route.
 
-    `best` is each router's best route to that prefix.
+    `best` is the best route to that prefix of each router that can be asked. UNSETTLED in a loop, and where the way
+    leads to a router that cannot.
     """
     visited = set[str]()
-    while router not in visited:
+    while router not in visited and router in best:
         visited.add(router)
         route = best.get(router)
         name = peers(site, router).get(route.peer) if route else None
