@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from network.inventory import Site
 from network.observation import Kind, SessionHere
 from network.snapshot import Snapshot, SourceState
 from network.verdict import Overall, Verdict
+from runbooks.book import names
 
 SCHEMA = 1
 
@@ -30,15 +32,18 @@ def exit_code(health: SiteHealth, snapshot: Snapshot) -> Exit:
 
 def document(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime) -> dict[str, Any]:
     """The whole status; clouds and paths in site-file order; what is not known is null."""
+    books = frozenset(names())
     return {
         "schema": SCHEMA,
         "site": site.name,
         "mode": site.mode,
         "at": stamp(now),
         "verdict": health.verdict.value,
+        "why": health.why,
+        "since": stamp(health.since),
         "clouds": [_cloud(cloud) for cloud in health.clouds],
         "paths": [_path(path) for path in health.paths],
-        "alerts": [_alert(alert) for alert in health.alerts],
+        "alerts": [_alert(alert, books) for alert in health.alerts],
         "sources": [_source(source, now) for source in snapshot.sources.values()],
     }
 
@@ -68,6 +73,9 @@ def _cloud(cloud: CloudHealth) -> dict[str, Any]:
         "spares": list(cloud.spares),
         "one_loss_from": list(cloud.one_loss_from),
         "one_loss_known": cloud.one_loss_known,
+        "missed": list(cloud.missed),
+        "lost": list(cloud.lost),
+        "since": stamp(cloud.since),
     }
 
 
@@ -80,7 +88,12 @@ def _path(path: PathHealth) -> dict[str, Any]:
         "why": path.why,
         "layers": {name: layer.verdict.value for name, layer in path.layers.items()},
         "evidence": {
-            name: {"why": layer.why, "source": layer.source, "age_s": _round(layer.age_s)}
+            name: {
+                "why": layer.why,
+                "source": layer.source,
+                "age_s": _round(layer.age_s),
+                "since_s": _round(layer.since_s),
+            }
             for name, layer in path.layers.items()
             if layer.source or layer.why
         },
@@ -89,25 +102,34 @@ def _path(path: PathHealth) -> dict[str, Any]:
             "advertised": path.prefixes.advertised,
             "limit_here": path.prefixes.limit_here,
             "limit_there": path.prefixes.limit_there,
+            "room_here": path.prefixes.room_here,
+            "room_there": path.prefixes.room_there,
         },
         "rtt_ms": _round(path.rtt_ms, 2),
         "loss_pct": _round(path.loss_pct),
         "load_mbps": _round(path.load_mbps),
+        "load_age_s": _round(path.load_age_s),
         "rate_mbps": path.rate_mbps,
+        "drained": path.drained.words if path.drained else None,
         "age_s": _round(path.age_s),
         "age_there_s": _round(path.age_there_s),
+        "age_probe_s": _round(path.probe_age_s),
         "stale": path.stale,
         "since": stamp(path.since),
     }
 
 
-def _alert(alert: Alert) -> dict[str, Any]:
+def _alert(alert: Alert, books: Collection[str]) -> dict[str, Any]:
+    """`runbooks`: those that fit and that are in the library; a parameter that is not known is left to the operator."""
     return {
         "id": alert.id,
         "severity": alert.severity,
         "path": alert.path,
         "text": alert.text,
         "since": stamp(alert.since),
+        "runbooks": [
+            {"book": each.book, "parameters": dict(each.parameters)} for each in alert.runbooks if each.book in books
+        ],
     }
 
 

@@ -18,7 +18,8 @@ from lab.errors import UnknownThing
 from lab.facts import Facts
 from lab.faults import FaultGate
 from lab.ledger import Ledger
-from network.inventory import Named, Site
+from network.index import Named
+from network.inventory import Site
 from network.sitecheck import nearest
 
 

@@ -3,122 +3,121 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from network import accepted, flaps, leaks, maintenance, remedies, standby
+from network.alert import Alert, Remedy
+from network.bgp import shut_for_a_change
 from network.layers import View
-from network.observation import Advertised, Kind, SessionHere
+from network.observation import HubPreference, Kind, SessionHere
+from network.symmetry import BASIS
 from network.verdict import Verdict
 
 if TYPE_CHECKING:
     from network.health import CloudHealth, PathHealth
 
-#: Drops within the console's watch that make a session flapping rather than merely lost once.
-FLAP_DROPS = 2
-#: A session that has held for this long flaps no more.
-FLAP_CLEARS = timedelta(minutes=1)
+__all__ = ["Alert", "Remedy", "alerts_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """`id` is stable for one cause at one place; `severity` is critical, warning or info."""
-
-    id: str
-    severity: str
-    path: str
-    text: str
-    since: datetime | None = None
-
-    @property
-    def overlaps_ot(self) -> bool:
-        """An advertisement reaches into the plant floor's ranges: no change may begin, or count as proven."""
-        return self.id.startswith("ot:")
-
+#: Seconds from which on the age of the way back is worth saying.
+OLD_S = 10.0
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 
 def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> tuple[Alert, ...]:
-    """Every alert, the gravest first, otherwise in site-file order."""
-    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds)]
-    return tuple(sorted(found, key=lambda alert: _RANK[alert.severity]))
+    """Every alert, the gravest first, otherwise in site-file order; one for each id."""
+    found = [
+        *leaks.alerts(view),
+        *accepted.alerts(view),
+        *flaps.alerts(view),
+        *_paths(view, paths),
+        *_drained(paths),
+        *_inside(view),
+        *standby.alerts(view),
+        *_clouds(clouds, paths),
+        *_preferences(view),
+        *maintenance.alerts(view, paths),
+    ]
+    first: dict[str, Alert] = {}
+    for alert in sorted(found, key=lambda alert: _RANK[alert.severity]):
+        first.setdefault(alert.id, alert)
+    return tuple(first.values())
 
 
-def _paths(paths: Sequence[PathHealth]) -> Iterator[Alert]:
+def _paths(view: View, paths: Sequence[PathHealth]) -> Iterator[Alert]:
     severity = {Verdict.DOWN: "critical", Verdict.DEGRADED: "warning", Verdict.STALE: "warning"}
+    forced = remedies.private_lost(paths)
+    works = maintenance.works_on(view, paths)
     for path in paths:
         if path.verdict in severity:
-            yield Alert(f"path:{path.name}", severity[path.verdict], path.name, path.why, path.since)
+            here = view.fresh(Kind.SESSION_HERE, path.path.session, SessionHere)
+            grave = "warning" if shut_for_a_change(here) else severity[path.verdict]
+            fitting = remedies.for_path(view.site, path, forced)
+            text = "; ".join((path.why, *works.get(path.name, ())))
+            yield Alert(f"path:{path.name}", grave, path.name, text, path.since, fitting)
+
+
+def _drained(paths: Sequence[PathHealth]) -> Iterator[Alert]:
+    """Nothing is wrong with a drained path, and nobody may forget it."""
+    for path in paths:
+        drain = path.drained
+        if drain is None:
+            continue
+        grave = "warning" if drain.left else "info"
+        if drain.provider:
+            yield Alert(f"maintenance:{path.name}", grave, path.name, f"provider maintenance: {drain.words}")
+        else:
+            fitting = remedies.to_fail_back(path.path.cloud)
+            yield Alert(f"drained:{path.name}", grave, path.name, drain.words, runbooks=fitting)
 
 
 def _inside(view: View) -> Iterator[Alert]:
     """A session between our own routers is on no path; without it neither holds what the other would take over by."""
     for session in view.site.sessions:
-        here = view.snapshot.fresh(Kind.SESSION_HERE, session.name, SessionHere, view.now)
-        if session.internal and here and not here.established:
-            text = f"{session.router} and {session.there} do not exchange routes: {here.reason or here.state}"
-            yield Alert(f"session:{session.name}", "warning", session.name, text, here.since)
+        ends = (session.name, f"{session.name}@{session.there}") if session.internal else ()
+        facts = (view.fresh(Kind.SESSION_HERE, end, SessionHere) for end in ends)
+        lost = next((here for here in facts if here and not here.established), None)
+        if lost:
+            text = f"{session.router} and {session.there} do not exchange routes: {lost.reason or lost.state}"
+            yield Alert(f"session:{session.name}", "warning", session.name, text, lost.since)
 
 
-def _clouds(view: View, clouds: Sequence[CloudHealth]) -> Iterator[Alert]:
+def _clouds(clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> Iterator[Alert]:
     for cloud in clouds:
         if cloud.one_loss_from:
             names = ", ".join(cloud.one_loss_from)
-            yield Alert(f"dark:{cloud.name}", "warning", cloud.name, f"goes dark if {names} is lost")
+            yield Alert(f"dark:{cloud.name}", "warning", cloud.name, f"goes dark if {names} is lost", cloud.since)
         if cloud.symmetric is False:
-            yield _asymmetry(view, cloud)
+            yield _asymmetry(cloud)
+        yield from _on_vpn(cloud, [path for path in paths if path.path.cloud == cloud.name])
 
 
-def _asymmetry(view: View, cloud: CloudHealth) -> Alert:
+def _asymmetry(cloud: CloudHealth) -> Alert:
     """Red across a stateful boundary; a note when both directions cross the same devices."""
-    out, back = set(cloud.carried_by), set(cloud.way_back.paths)
-    split = [d.name for d in view.site.stateful if bool(out & set(d.crosses)) != bool(back & set(d.crosses))]
-    ways = f"out by {', '.join(cloud.carried_by)}, back by {', '.join(cloud.way_back.paths)}"
-    if split:
-        text = f"{ways}: replies miss {', '.join(split)}"
+    back = cloud.way_back
+    age = f", {back.age_s:.0f} s ago" if back.age_s is not None and back.age_s >= OLD_S else ""
+    basis = f" ({BASIS[back.basis]}{age})" if back.basis else ""
+    ways = f"out by {', '.join(cloud.carried_by)}, back by {', '.join(back.paths)}{basis}"
+    if cloud.missed:
+        text = f"{ways}: replies miss {', '.join(cloud.missed)}"
         return Alert(f"asymmetry:{cloud.name}", "critical", cloud.name, text)
-    return Alert(f"asymmetry:{cloud.name}", "info", cloud.name, f"{ways} (inside one stateful boundary)")
+    return Alert(f"asymmetry:{cloud.name}", "info", cloud.name, f"{ways}, inside one stateful boundary")
 
 
-def _leaks(view: View) -> Iterator[Alert]:
-    """OT overlap on any session, from our own reports and from what the cloud accepted; unsanctioned prefixes."""
-    for path in view.site.paths:
-        session = path.session
-        ours = view.snapshot.fact(Kind.ADVERTISED, session, Advertised)
-        theirs = view.snapshot.fact(Kind.ACCEPTED, path.name, Advertised)
-        prefixes = {route.prefix for seen in (ours, theirs) if seen for route in seen.routes}
-        for prefix in sorted(prefixes):
-            network = IPv4Network(prefix)
-            ot = next((ot for ot in view.site.on_prem.ot_ranges if network.overlaps(ot)), None)
-            if ot:
-                yield Alert(
-                    f"ot:{path.name}:{prefix}",
-                    "critical",
-                    path.name,
-                    f"{prefix} is advertised and overlaps OT {ot}",
-                )
-            elif not _sanctioned(view, network, path.cloud, path.name):
-                yield Alert(
-                    f"leak:{path.name}:{prefix}",
-                    "critical",
-                    path.name,
-                    f"{prefix} is advertised and not sanctioned",
-                )
+def _on_vpn(cloud: CloudHealth, mine: Sequence[PathHealth]) -> Iterator[Alert]:
+    """The backup carries although a private path could: somebody forced it, or nobody has failed back."""
+    carrying = [path for path in mine if path.name in cloud.carried_by]
+    better = [path.name for path in mine if path.path.kind != "vpn" and path.name in cloud.spares]
+    if carrying and better and all(path.path.kind == "vpn" for path in carrying):
+        text = f"carried by {', '.join(cloud.carried_by)} although {', '.join(better)} could"
+        yield Alert(f"backup:{cloud.name}", "warning", cloud.name, text, runbooks=remedies.to_fail_back(cloud.name))
 
 
-def _sanctioned(view: View, network: IPv4Network, cloud: str, path: str) -> bool:
-    if any(network == p.prefix and cloud in p.towards for p in view.site.on_prem.prefixes):
-        return True
-    probe = view.site.path(path).probe
-    return probe is not None and network == IPv4Network(f"{probe.source}/32")
-
-
-def _flaps(view: View) -> Iterator[Alert]:
-    for path in view.site.paths:
-        here = view.snapshot.fact(Kind.SESSION_HERE, path.session, SessionHere)
-        held = here.established and here.since is not None and view.now - here.since >= FLAP_CLEARS if here else False
-        if here and not held and here.drops is not None and here.drops >= FLAP_DROPS:
-            text = f"{path.session} dropped {here.drops} times while watched"
-            yield Alert(f"flap:{path.name}", "warning", path.name, text, here.since)
+def _preferences(view: View) -> Iterator[Alert]:
+    """A hub that prefers otherwise than declared comes back by another way than every plan says."""
+    for cloud in view.site.clouds:
+        side = cloud.azure
+        seen = view.fresh(Kind.HUB_PREFERENCE, cloud.name, HubPreference) if side else None
+        if side and seen and seen.preference != side.hub_preference:
+            text = f"{side.hub} prefers {seen.preference}; the site file says {side.hub_preference}"
+            yield Alert(f"preference:{cloud.name}", "warning", cloud.name, text)

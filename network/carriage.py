@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from network.inventory import Cloud, Path, Router, Site
+from network.bgp import held
+from network.inventory import Cloud, Path, Site
 from network.layers import View
+from network.load import link_of
 from network.observation import CloudRoutes, Kind, Link, RoutePath, Routes, SessionThere
 
 #: A path takes part in the return when it has this share of what comes back; probes and keepalives stay below.
@@ -14,7 +17,7 @@ RETURN_SHARE = 0.05
 RETURN_FLOOR_MBPS = 0.1
 
 
-#: What following a prefix gives when it leads back to a router that was visited already.
+#: What following a prefix gives when it leads back to a router that was visited already, or to one that is not known.
 UNSETTLED = ""
 
 
@@ -50,22 +53,24 @@ class Return:
     lost: tuple[str, ...] = ()
 
 
-def peers(site: Site, router: str) -> dict[str, str]:
+def peers(site: Site, router: str) -> Mapping[str, str]:
     """Neighbour address to session name, as seen from a router (an iBGP session is declared at one end only)."""
-    found = {str(s.peer): s.name for s in site.sessions if s.router == router}
-    return found | {str(s.local): s.name for s in site.sessions if s.internal and s.there == router}
+    return site.index.peers.get(router, {})
 
 
 def egress(view: View, cloud: Cloud) -> Egress:
     """Follow the best path of each router for each of the cloud's prefixes, over iBGP where it points there."""
-    unknown = tuple(r.name for r in view.site.routers if not _answers(view, r, cloud))
-    asked = [r for r in view.site.routers if r.name not in unknown]
+    prefixes = view.site.index.prefixes[cloud.name]
+    tables = {r.name: [_routes(view, r.name, prefix) for prefix in prefixes] for r in view.site.routers}
+    unknown = tuple(router for router, routes in tables.items() if None in routes)
+    asked = [router for router in tables if router not in unknown]
     found: set[str] = set()
     uncovered: list[str] = []
     holes: list[str] = []
     unsettled = False
-    for prefix in map(str, (prefix.prefix for prefix in cloud.prefixes)):
-        ways = {router.name: _follow(view, router.name, prefix) for router in asked}
+    for place, prefix in enumerate(prefixes):
+        best = {router: _best(routes[place]) for router, routes in tables.items() if routes[place] is not None}
+        ways = {router: _follow(view.site, router, best) for router in asked}
         found |= {way for way in ways.values() if way}
         holes += [f"{router} {prefix}" for router, way in ways.items() if way is None]
         unsettled |= UNSETTLED in ways.values()
@@ -77,13 +82,7 @@ def egress(view: View, cloud: Cloud) -> Egress:
 
 def holds(view: View, path: Path) -> bool:
     """Some router holds a usable route of the cloud over this path, chosen or not: the standby is really there."""
-    site = view.site
-    session = site.session(path.session)
-    return any(
-        route.valid and route.peer == str(session.peer)
-        for prefix in site.cloud(path.cloud).prefixes
-        for route in _paths(view, session.router, str(prefix.prefix))
-    )
+    return any(held(view, path).values())
 
 
 def way_back(view: View, cloud: Cloud) -> Return:
@@ -92,25 +91,25 @@ def way_back(view: View, cloud: Cloud) -> Return:
     return replace(found, lost=_lost(view, cloud))
 
 
-def _answers(view: View, router: Router, cloud: Cloud) -> bool:
-    return all(
-        view.snapshot.fresh(Kind.ROUTES, f"{router.name} {prefix.prefix}", Routes, view.now) is not None
-        for prefix in cloud.prefixes
-    )
+def _routes(view: View, router: str, prefix: str) -> Routes | None:
+    return view.fresh(Kind.ROUTES, f"{router} {prefix}", Routes)
 
 
-def _paths(view: View, router: str, prefix: str) -> tuple[RoutePath, ...]:
-    routes = view.snapshot.fresh(Kind.ROUTES, f"{router} {prefix}", Routes, view.now)
-    return routes.paths if routes else ()
+def _best(routes: Routes | None) -> RoutePath | None:
+    return routes.best if routes else None
 
 
-def _follow(view: View, router: str, prefix: str) -> str | None:
-    """The path by which a router's packets for a prefix leave the site; None without a route, UNSETTLED in a loop."""
-    site, visited = view.site, set[str]()
-    while router not in visited:
+def _follow(site: Site, router: str, best: Mapping[str, RoutePath | None]) -> str | None:
+    """The path by which a router's packets for a prefix leave the site; None without a route.
+
+    `best` is the best route to that prefix of each router that can be asked. UNSETTLED in a loop, and where the way
+    leads to a router that cannot.
+    """
+    visited = set[str]()
+    while router not in visited and router in best:
         visited.add(router)
-        best = next((route for route in _paths(view, router, prefix) if route.best), None)
-        name = peers(site, router).get(best.peer) if best else None
+        route = best.get(router)
+        name = peers(site, router).get(route.peer) if route else None
         if name is None:
             return None
         session = site.session(name)
@@ -125,8 +124,8 @@ def _measured(view: View, cloud: Cloud) -> Return | None:
     rates: dict[str, float] = {}
     ages: list[float] = []
     for path in view.site.paths_of(cloud.name):
-        key = f"{view.site.session(path.session).router} {view.site.interface(path)}"
-        link = view.snapshot.fresh(Kind.LINK, key, Link, view.now)
+        key = link_of(view, path)
+        link = view.fresh(Kind.LINK, key, Link)
         seen = view.snapshot.get(Kind.LINK, key)
         if (link is None or seen is None) and _gone(view, path):
             continue  # nothing comes back over it, whoever may count

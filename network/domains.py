@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from network.inventory import Path, Site
 
 
 def domains_of(site: Site, path: Path) -> frozenset[str]:
+    """Every domain whose loss takes the path, by the site file alone; see `_domains`."""
+    known = site.index.domains
+    if path.name not in known:
+        known[path.name] = _domains(site, path)
+    return known[path.name]
+
+
+def _domains(site: Site, path: Path) -> frozenset[str]:
     """Every domain whose loss takes the path: router, port, PoP, carrier, VXC, device, location, circuit, gateway, ISP.
 
     The hub and the TGW are the cloud's own end and not a domain. An AWS VPN has no gateway of its own to lose: each
@@ -35,7 +43,13 @@ def _gateways(site: Site, path: Path) -> set[str]:
     return set()
 
 
-def dark_after_loss_of(site: Site, usable: Iterable[Path]) -> tuple[str, ...]:
-    """Domains that every usable path shares: the loss of any one leaves the cloud dark."""
-    sets = [domains_of(site, path) for path in usable]
+def dark_after_loss_of(
+    site: Site, usable: Iterable[Path], riding: Mapping[str, frozenset[str]] | None = None
+) -> tuple[str, ...]:
+    """Domains that every usable path shares: the loss of any one leaves the cloud dark.
+
+    `riding`: what a path falls with beside its own, by name, for a tunnel whose session rides another path.
+    """
+    more = riding or {}
+    sets = [domains_of(site, path) | more.get(path.name, frozenset()) for path in usable]
     return tuple(sorted(frozenset.intersection(*sets))) if sets else ()

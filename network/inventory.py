@@ -6,11 +6,14 @@ Names are the site's own and are what ServiceNow, the lab and every command call
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from network.index import Index
 from network.policy import Policy
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
@@ -344,40 +347,50 @@ class Site(Record):
     systems: Systems
     policy: Policy = Policy()
 
+    @cached_property
+    def index(self) -> Index:
+        """Everything by name. A copy of the site builds its own."""
+        return Index(self)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        made = super().model_copy(update=update, deep=deep)
+        made.__dict__.pop("index", None)
+        return made
+
     def router(self, name: str) -> Router:
-        return _named(self.routers, name)
+        return self.index.routers[name]
 
     def port(self, name: str) -> Port:
-        return _named(self.ports, name)
+        return self.index.ports[name]
 
     def vxc(self, name: str) -> Vxc:
-        return _named(self.vxcs, name)
+        return self.index.vxcs[name]
 
     def isp(self, name: str) -> Isp:
-        return _named(self.isps, name)
+        return self.index.isps[name]
 
     def tunnel(self, name: str) -> Tunnel:
-        return _named(self.tunnels, name)
+        return self.index.tunnels[name]
 
     def cloud(self, name: str) -> Cloud:
-        return _named(self.clouds, name)
+        return self.index.clouds[name]
 
     def connection(self, name: str) -> Connection:
-        return _named(self.connections, name)
+        return self.index.connections[name]
 
     def session(self, name: str) -> Session:
-        return _named(self.sessions, name)
+        return self.index.sessions[name]
 
     def path(self, name: str) -> Path:
-        return _named(self.paths, name)
+        return self.index.paths[name]
 
     def paths_of(self, cloud: str) -> tuple[Path, ...]:
         """The cloud's paths in site-file order."""
-        return tuple(path for path in self.paths if path.cloud == cloud)
+        return self.index.paths_of_cloud.get(cloud, ())
 
     def path_of_session(self, session: str) -> Path | None:
         """The path that a session belongs to; None for iBGP."""
-        return next((path for path in self.paths if path.session == session), None)
+        return self.index.path_of_session.get(session)
 
     def paths_on_port(self, port: str) -> tuple[Path, ...]:
         """Every path that runs over the fabric port."""
@@ -391,20 +404,3 @@ class Site(Record):
     def interface(self, path: Path) -> str:
         """The router interface that the path leaves by."""
         return self.vxc(path.vxc).interface if path.vxc else self.tunnel(path.tunnel or "").interface
-
-
-class Named(Protocol):
-    """Anything of the site that has a name of its own."""
-
-    @property
-    def name(self) -> str: ...
-
-
-T = TypeVar("T", bound=Named)
-
-
-def _named(items: tuple[T, ...], name: str) -> T:
-    for item in items:
-        if item.name == name:
-            return item
-    raise KeyError(name)

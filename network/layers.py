@@ -6,11 +6,13 @@ have is NONE. A figure past its freshness is STALE whatever it said; one never s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
+from network import bgp, load
 from network.inventory import Path, Session, Site
 from network.observation import (
     Attachment,
@@ -20,19 +22,26 @@ from network.observation import (
     FabricVxc,
     Kind,
     Link,
+    Optics,
     ProbeResult,
+    RoutePath,
     SessionHere,
     SessionThere,
 )
-from network.snapshot import Snapshot
-from network.verdict import NO_LAYER, Layer, Verdict, worse
+from network.snapshot import Key, Snapshot
+from network.verdict import NO_LAYER, UP, Layer, Verdict, together, worse
 
 F = TypeVar("F")
+
+#: A session with such a verdict is established.
+STANDS = frozenset({Verdict.UP, Verdict.DEGRADED})
+#: Sources that an unknown layer names at most.
+FAILING_SHOWN = 3
 
 LAYERS = ("port", "vxc", "circuit", "bgp_here", "bgp_there", "bfd", "attach", "probe")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """What every layer function needs: the site, what is known, and now."""
 
@@ -40,34 +49,69 @@ class View:
     snapshot: Snapshot
     now: datetime
 
+    def fresh(self, kind: Kind, name: str, of: type[F]) -> F | None:
+        """The fact, or None when it was never seen or is past its freshness."""
+        seen = self.snapshot.observations.get((kind, name))
+        return seen.fact if seen is not None and isinstance(seen.fact, of) and not seen.stale(self.now) else None
+
     def judge(self, kind: Kind, name: str, of: type[F], rule: Callable[[F], Layer]) -> Layer:
         """Apply a rule to a fact, with unknown and stale handled once for all layers."""
-        seen = self.snapshot.get(kind, name)
+        key = kind, name
+        seen = self.snapshot.observations.get(key)
         if seen is None or not isinstance(seen.fact, of):
-            return Layer(Verdict.UNKNOWN, self._missing(kind, name))
+            return Layer(Verdict.UNKNOWN, f"{kind.value} of {name} not seen yet{self._failing}")
         age = seen.age_s(self.now)
-        if seen.stale(self.now):
-            return Layer(Verdict.STALE, f"{seen.source} has not said so for {age:.0f} s", age, seen.source)
-        return replace(rule(seen.fact), age_s=age, source=seen.source)
+        if age > seen.fresh_s:
+            words = f"{seen.source} has not said so for {age:.0f} s"
+            return Layer(Verdict.STALE, words, age, seen.source, age - seen.fresh_s)
+        said = rule(seen.fact)
+        since = said.since_s if said.since_s is not None else self._since_s(key)
+        return Layer(said.verdict, said.why, age, seen.source, since)
 
-    def _missing(self, kind: Kind, name: str) -> str:
+    def _since_s(self, key: Key) -> float | None:
+        """How long it has been as it is, when it was seen to change."""
+        changed = self.snapshot.changed.get(key)
+        return max(0.0, (self.now - changed).total_seconds()) if changed else None
+
+    @cached_property
+    def held(self) -> dict[str, Mapping[str, tuple[RoutePath, ...]]]:
+        """What `network.bgp.held` has found so far, by path."""
+        return {}
+
+    @cached_property
+    def _failing(self) -> str:
         failing = [f"{s.name}: {s.error}" for s in self.snapshot.sources.values() if s.error]
-        return f"{kind.value} of {name} not seen yet" + (f" ({'; '.join(failing)})" if failing else "")
+        more = f"; {len(failing) - FAILING_SHOWN} more" if len(failing) > FAILING_SHOWN else ""
+        return f" ({'; '.join(failing[:FAILING_SHOWN])}{more})" if failing else ""
 
 
 def layers_of(view: View, path: Path) -> dict[str, Layer]:
     """Every layer of a path by its name, in the packet's order."""
     session = view.site.session(path.session)
+    here = _bgp_here(view, path, session)
+    probe = view.judge(Kind.PROBE, path.name, ProbeResult, lambda p: _probe(p, view)) if path.probe else NO_LAYER
     return {
         "port": _port(view, path),
         "vxc": _vxc(view, path),
-        "circuit": view.judge(Kind.CIRCUIT, path.name, Circuit, _circuit),
-        "bgp_here": view.judge(Kind.SESSION_HERE, session.name, SessionHere, lambda s: _bgp_here(s, session, view)),
-        "bgp_there": view.judge(Kind.SESSION_THERE, path.name, SessionThere, lambda s: _bgp_there(s, session)),
-        "bfd": view.judge(Kind.BFD, session.name, BfdHere, _bfd) if session.bfd else NO_LAYER,
+        "circuit": _circuit_of(view, path),
+        "bgp_here": here,
+        "bgp_there": view.judge(Kind.SESSION_THERE, path.name, SessionThere, lambda s: bgp.there(s, session, view)),
+        "bfd": _bfd(view, session, here, probe),
         "attach": view.judge(Kind.ATTACHMENT, path.name, Attachment, _attach),
-        "probe": view.judge(Kind.PROBE, path.name, ProbeResult, lambda p: _probe(p, view)) if path.probe else NO_LAYER,
+        "probe": probe,
     }
+
+
+def _bgp_here(view: View, path: Path, session: Session) -> Layer:
+    layer = view.judge(Kind.SESSION_HERE, session.name, SessionHere, lambda s: bgp.here(s, session, view))
+    return together(layer, [*bgp.impairments(view, path)]) if layer.verdict in STANDS else layer
+
+
+def _bfd(view: View, session: Session, here: Layer, probe: Layer) -> Layer:
+    if session.bfd is None:
+        return NO_LAYER
+    carries = here.verdict in STANDS and probe.verdict is not Verdict.DOWN
+    return view.judge(Kind.BFD, session.name, BfdHere, lambda seen: bgp.bfd(seen, carries=carries))
 
 
 def _port(view: View, path: Path) -> Layer:
@@ -75,8 +119,10 @@ def _port(view: View, path: Path) -> Layer:
     if path.vxc is None:
         return NO_LAYER
     port = view.site.port(view.site.vxc(path.vxc).port)
-    ours = view.judge(Kind.LINK, f"{port.router} {port.interface}", Link, lambda link: _link(link, port.interface))
-    return worse(ours, view.judge(Kind.PORT, port.name, FabricPort, _fabric_port))
+    name = f"{port.router} {port.interface}"
+    ours = view.judge(Kind.LINK, name, Link, lambda link: _link(link, port.interface))
+    layer = worse(ours, view.judge(Kind.PORT, port.name, FabricPort, _fabric_port))
+    return together(layer, _light(view, name))
 
 
 def _vxc(view: View, path: Path) -> Layer:
@@ -85,7 +131,27 @@ def _vxc(view: View, path: Path) -> Layer:
     vxc = view.site.vxc(path.vxc)
     router = view.site.port(vxc.port).router
     ours = view.judge(Kind.LINK, f"{router} {vxc.interface}", Link, lambda link: _link(link, vxc.interface))
-    return worse(ours, view.judge(Kind.VXC, vxc.name, FabricVxc, _fabric_vxc))
+    layer = worse(ours, view.judge(Kind.VXC, vxc.name, FabricVxc, _fabric_vxc))
+    return together(layer, load.full(view, path))
+
+
+def _circuit_of(view: View, path: Path) -> Layer:
+    """The provider's part; of a tunnel all there is below BGP."""
+    layer = view.judge(Kind.CIRCUIT, path.name, Circuit, _circuit)
+    if path.vxc is None:
+        return together(layer, load.full(view, path))
+    return together(layer, _light(view, path.connection or ""))
+
+
+def _light(view: View, name: str) -> list[Layer]:
+    """Optics outside the policy's range, where their system reports them."""
+    seen = view.fresh(Kind.OPTICS, name, Optics)
+    if seen is None:
+        return []
+    low, high = view.site.policy.light_low_dbm, view.site.policy.light_high_dbm
+    levels = {"received": seen.rx_dbm, "sent": seen.tx_dbm}
+    out = [f"{what} {dbm:.1f} dBm" for what, dbm in levels.items() if dbm is not None and not low <= dbm <= high]
+    return [Layer(Verdict.DEGRADED, f"light {' and '.join(out)}, outside {low:g} to {high:g}")] if out else []
 
 
 def _link(link: Link, interface: str) -> Layer:
@@ -93,11 +159,11 @@ def _link(link: Link, interface: str) -> Layer:
         return Layer(Verdict.DOWN, f"interface {interface} is shut on the router")
     if not link.oper_up:
         return Layer(Verdict.DOWN, f"no carrier on {interface}")
-    return Layer(Verdict.UP)
+    return UP
 
 
 def _fabric_port(port: FabricPort) -> Layer:
-    return Layer(Verdict.UP) if port.up else Layer(Verdict.DOWN, f"the fabric sees no light ({port.status})")
+    return UP if port.up else Layer(Verdict.DOWN, f"the fabric sees no light ({port.status})")
 
 
 def _fabric_vxc(vxc: FabricVxc) -> Layer:
@@ -105,62 +171,17 @@ def _fabric_vxc(vxc: FabricVxc) -> Layer:
         return Layer(Verdict.DOWN, "shut down in the fabric")
     if not vxc.up:
         return Layer(Verdict.DOWN, f"down in the fabric ({vxc.status})")
-    return Layer(Verdict.DEGRADED, vxc.waiting) if vxc.waiting else Layer(Verdict.UP)
+    return Layer(Verdict.DEGRADED, vxc.waiting) if vxc.waiting else UP
 
 
 def _circuit(circuit: Circuit) -> Layer:
     if not circuit.up:
         return Layer(Verdict.DOWN, f"the provider says {circuit.state}")
-    return Layer(Verdict.DEGRADED, circuit.state) if circuit.degraded else Layer(Verdict.UP)
-
-
-def _bgp_here(seen: SessionHere, session: Session, view: View) -> Layer:
-    since = (view.now - seen.since).total_seconds() if seen.since else None
-    if seen.admin_shut:
-        text = f": {seen.shutdown_text}" if seen.shutdown_text else ""
-        return Layer(Verdict.DOWN, f"shut on our side{text}", since_s=since)
-    if seen.over_limit:
-        limit = seen.limit or session.max_prefix_here
-        return Layer(Verdict.DOWN, f"stopped by max-prefix: more than {limit} prefixes received", since_s=since)
-    if not seen.established:
-        return Layer(Verdict.DOWN, seen.reason or f"BGP is {seen.state}", since_s=since)
-    if seen.no_policy:
-        return Layer(Verdict.DOWN, "established without a policy: no route passes (RFC 8212)", since_s=since)
-    if seen.limit_warning:
-        return Layer(Verdict.DEGRADED, "past the prefix warning limit", since_s=since)
-    if seen.received == 0:
-        return Layer(Verdict.DEGRADED, "established, and no prefix received", since_s=since)
-    headroom = view.site.policy.prefix_warning_pct
-    if seen.limit and seen.received is not None and 100 * seen.received >= headroom * seen.limit:
-        return Layer(
-            Verdict.DEGRADED,
-            f"{seen.received} of {seen.limit} prefixes: {headroom:g} % reached",
-            since_s=since,
-        )
-    return Layer(Verdict.UP, since_s=since)
-
-
-def _bgp_there(seen: SessionThere, session: Session) -> Layer:
-    if not seen.up:
-        return Layer(Verdict.DOWN, f"the cloud says {seen.state}")
-    if seen.received == 0:
-        return Layer(Verdict.DEGRADED, "up, and the cloud accepted no prefix of ours")
-    limit = session.max_prefix_there
-    if limit and seen.received is not None and seen.received >= limit:
-        return Layer(Verdict.DEGRADED, f"the cloud holds {seen.received} of {limit} prefixes")
-    return Layer(Verdict.UP)
-
-
-def _bfd(seen: BfdHere) -> Layer:
-    since = float(seen.since_s) if seen.since_s is not None else None
-    if seen.status == "up":
-        return Layer(Verdict.UP, since_s=since)
-    words = f" ({seen.diagnostic})" if seen.diagnostic and seen.diagnostic != "ok" else ""
-    return Layer(Verdict.DOWN, f"BFD {seen.status}{words}", since_s=since)
+    return Layer(Verdict.DEGRADED, circuit.state) if circuit.degraded else UP
 
 
 def _attach(seen: Attachment) -> Layer:
-    return Layer(Verdict.UP) if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
+    return UP if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
 
 
 def _probe(seen: ProbeResult, view: View) -> Layer:
@@ -172,4 +193,4 @@ def _probe(seen: ProbeResult, view: View) -> Layer:
         return Layer(Verdict.DOWN, f"none of {seen.sent} probes came back")
     if seen.loss_pct > view.site.policy.loss_limit_pct:
         return Layer(Verdict.DEGRADED, f"{seen.loss_pct:.0f} % of the probes lost")
-    return Layer(Verdict.UP)
+    return UP

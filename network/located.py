@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,14 +36,21 @@ class Located:
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
+        self._root: Any = None
         try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.document: Any = yaml.safe_load(text)
+            # The loader in Python: libyaml's is faster, and a file nested deeply enough ends the process.
+            loader = yaml.SafeLoader(text)
+            self._root = loader.get_single_node()
+            self.document: Any = loader.construct_document(self._root) if self._root else None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise NotYaml(Fault(f"{source}:{line}", "yaml", str(error.problem))) from None
         except yaml.YAMLError as error:
             raise NotYaml(Fault(f"{source}:1", "yaml", str(error))) from None
+        except RecursionError:
+            raise NotYaml(Fault(f"{source}:1", "yaml", "it is nested too deeply")) from None
+        except ValueError as error:  # a scalar that looks like a date or a number and is none
+            raise NotYaml(Fault(f"{source}:{_unreadable(self._root)}", "yaml", str(error))) from None
         if not isinstance(self.document, dict):
             raise NotYaml(Fault(f"{source}:1", "yaml", "a mapping of keys to values is expected"))
 
@@ -60,6 +67,33 @@ class Located:
                 break
             node, line = child
         return line
+
+
+def _unreadable(node: Any) -> int:
+    """The line of the first scalar that YAML cannot make a value of; 1 when there is none."""
+    for scalar in _scalars(node):
+        try:
+            yaml.SafeLoader("").construct_document(scalar)
+        except ValueError:
+            return int(scalar.start_mark.line) + 1
+    return 1
+
+
+def _scalars(root: Any) -> Iterator[Any]:
+    """Every scalar of a document, each once: an anchor may be used in many places, and inside itself."""
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop(0)
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            yield node
+        elif isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, int] | None:

@@ -385,7 +385,8 @@ class Observation:
         return self.kind, self.name
 
     def age_s(self, now: datetime) -> float:
-        return max(0.0, (now - self.at).total_seconds())
+        age = (now - self.at).total_seconds()
+        return age if age > 0 else 0.0
 
     def stale(self, now: datetime) -> bool:
-        return self.age_s(now) > self.fresh_s
+        return (now - self.at).total_seconds() > self.fresh_s

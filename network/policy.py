@@ -45,6 +45,10 @@ class Policy(BaseModel):
     latency_step_ms: float = Field(default=20.0, gt=0, description="a round trip this much above the usual, and")
     latency_step_pct: float = Field(default=50.0, gt=0, description="this much in percent, makes a path degraded")
     rate_reached_pct: float = Field(default=95, gt=0, le=100, description="of a path's rate: it is full")
+    light_low_dbm: float = Field(
+        default=-14.4, description="light outside low to high makes a port or on-ramp degraded"
+    )
+    light_high_dbm: float = Field(default=2.5, description="these two are 10GBASE-LR's, as far as AWS says")
     calendar_days: float = Field(default=14, gt=0)
     approvals: Approvals = Approvals()
     gate_cis: Literal["target", "all"] = "target"

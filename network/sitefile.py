@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePath
 
 from pydantic import ValidationError
@@ -45,5 +46,6 @@ def load(text: str, source: PurePath | str = "site file") -> SiteFile:
     return SiteFile(site, tuple(lines.fault(at, what) for at, what in warnings(site)), text)
 
 
+@cache
 def _schema() -> dict[str, object]:
     return Site.model_json_schema(by_alias=True)

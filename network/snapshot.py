@@ -8,7 +8,20 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
-from network.observation import Kind, Observation
+from network.observation import (
+    Attachment,
+    BfdHere,
+    Circuit,
+    FabricPort,
+    FabricVxc,
+    Kind,
+    Link,
+    Observation,
+    ProbeResult,
+    Routes,
+    SessionHere,
+    SessionThere,
+)
 
 Fact = TypeVar("Fact")
 Key = tuple[Kind, str]
@@ -29,6 +42,32 @@ class SourceState:
         return self.last_ok is not None and self.error is None
 
 
+def _differs(before: tuple[object, ...], after: tuple[object, ...]) -> bool:
+    """A part that was not known, or is not any more, is no change."""
+    pairs = zip(before, after, strict=False)
+    return any(old is not None and new is not None and old != new for old, new in pairs)
+
+
+def state_of(fact: object) -> tuple[object, ...]:
+    """What of a fact is a state or counts losses: rates, ages and prefix counts come and go without a change."""
+    match fact:
+        case SessionHere():
+            return fact.state, fact.admin_shut, fact.over_limit, fact.no_policy, fact.drops
+        case BfdHere():
+            return fact.status, fact.drops
+        case Link():
+            return fact.admin_up, fact.oper_up, fact.downs
+        case FabricPort() | FabricVxc():
+            return fact.up, fact.status
+        case Circuit() | SessionThere() | Attachment():
+            return fact.up, fact.state
+        case ProbeResult():
+            return fact.pinned, fact.received == 0
+        case Routes():
+            return (frozenset((path.peer, path.best, path.valid) for path in fact.paths),)
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Revision n of what is known. Never changed: `with_observations` and `with_source` give the next one."""
@@ -36,15 +75,25 @@ class Snapshot:
     revision: int = 0
     observations: Mapping[Key, Observation] = field(default_factory=lambda: MappingProxyType({}))
     sources: Mapping[str, SourceState] = field(default_factory=lambda: MappingProxyType({}))
+    changed: Mapping[Key, datetime] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_observations(self, seen: Iterable[Observation]) -> Snapshot:
-        """The next revision; an older observation never replaces a newer one."""
+        """The next revision; an older observation never replaces a newer one.
+
+        `changed` keeps when a fact was first seen to be otherwise than before, its figures aside: what was so when
+        the watch began has no entry, for nobody here knows since when.
+        """
         merged = dict(self.observations)
+        changes: dict[Key, datetime] = {}
         for item in seen:
             known = merged.get(item.key)
-            if known is None or known.at <= item.at:
-                merged[item.key] = item
-        return replace(self, revision=self.revision + 1, observations=MappingProxyType(merged))
+            if known is not None and known.at > item.at:
+                continue
+            if known is not None and _differs(state_of(known.fact), state_of(item.fact)):
+                changes[item.key] = item.at
+            merged[item.key] = item
+        changed = MappingProxyType({**self.changed, **changes}) if changes else self.changed
+        return replace(self, revision=self.revision + 1, observations=MappingProxyType(merged), changed=changed)
 
     def with_source(self, state: SourceState) -> Snapshot:
         return replace(self, revision=self.revision + 1, sources=MappingProxyType({**self.sources, state.name: state}))
@@ -65,4 +114,4 @@ class Snapshot:
     def fresh(self, kind: Kind, name: str, of: type[Fact], now: datetime) -> Fact | None:
         """The fact, or None when it was never seen or is past its freshness."""
         seen = self.observations.get((kind, name))
-        return None if seen is None or seen.stale(now) else self.fact(kind, name, of)
+        return seen.fact if seen is not None and isinstance(seen.fact, of) and not seen.stale(now) else None

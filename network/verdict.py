@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
@@ -29,10 +29,10 @@ class Overall(StrEnum):
 
 #: Worst last. A layer that is seen to be down decides; what is not known outweighs what is merely impaired.
 _ORDER = (Verdict.NONE, Verdict.UP, Verdict.DEGRADED, Verdict.STALE, Verdict.UNKNOWN, Verdict.DOWN)
+_RANK = {verdict: place for place, verdict in enumerate(_ORDER)}
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer's verdict, why it is not up, how old the figure is (seconds), and who said so."""
 
     verdict: Verdict
@@ -43,18 +43,29 @@ class Layer:
 
 
 NO_LAYER = Layer(Verdict.NONE)
+UP = Layer(Verdict.UP)
+
+
+def rank(verdict: Verdict) -> int:
+    """How bad: 0 is best."""
+    return _RANK[verdict]
 
 
 def worst(layers: Iterable[Layer]) -> Layer:
     """The layer that decides; UNKNOWN when there is none to judge by."""
-    real = [layer for layer in layers if layer.verdict is not Verdict.NONE]
-    return max(
-        real,
-        key=lambda layer: _ORDER.index(layer.verdict),
-        default=Layer(Verdict.UNKNOWN, "nothing is known"),
-    )
+    found = max(layers, key=lambda layer: _RANK[layer.verdict], default=NO_LAYER)
+    return Layer(Verdict.UNKNOWN, "nothing is known") if found.verdict is Verdict.NONE else found
 
 
 def worse(left: Layer, right: Layer) -> Layer:
     """The worse of two; on a tie the first."""
-    return worst((left, right))
+    return right if _RANK[right.verdict] > _RANK[left.verdict] else left
+
+
+def together(layer: Layer, also: Sequence[Layer]) -> Layer:
+    """The layer with what else is wrong at it: the worst verdict, and all the reasons for that one."""
+    if not also:
+        return layer
+    decisive = worst((layer, *also))
+    reasons = [each.why for each in (layer, *also) if each.verdict is decisive.verdict and each.why]
+    return layer._replace(verdict=decisive.verdict, why="; ".join(reasons))

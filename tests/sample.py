@@ -46,6 +46,7 @@ def seen(
 def healthy(site: Site) -> Snapshot:
     """Everything up, port-a carrying both clouds both ways."""
     facts: list[Observation] = []
+    carrying = [path for path in site.paths if path.name.split("/")[1].startswith(("er-primary", "dx-1"))]
     for port in site.ports:
         facts += [seen(Kind.PORT, port.name, FabricPort(up=True, status="LIVE"))]
         facts += [
@@ -57,7 +58,7 @@ def healthy(site: Site) -> Snapshot:
         )
     for path in site.paths:
         session = site.session(path.session)
-        active = path.name in {"azure/er-primary", "aws/dx-1"}
+        active = path in carrying
         facts += [
             seen(Kind.SESSION_HERE, session.name, SessionHere("Established", NOW - timedelta(days=12), 2, 3, 100)),
             seen(Kind.SESSION_THERE, path.name, SessionThere(up=True, state="up", received=3)),
@@ -80,11 +81,20 @@ def healthy(site: Site) -> Snapshot:
         if session.bfd:
             facts.append(seen(Kind.BFD, session.name, BfdHere("up")))
     facts += [route for cloud in site.clouds for route in routes(site, cloud.name)]
-    for cloud, carrier in (("azure", "azure/er-primary"), ("aws", "aws/dx-1")):
-        table = tuple(CloudRoute(str(p.prefix), (carrier,)) for p in site.on_prem.prefixes)
+    for cloud in ("azure", "aws"):
+        carriers = tuple(path.name for path in carrying if path.cloud == cloud)
+        table = tuple(CloudRoute(str(p.prefix), carriers) for p in site.on_prem.prefixes)
         facts.append(seen(Kind.CLOUD_ROUTES, cloud, CloudRoutes(table, "table")))
     snapshot = Snapshot().with_observations(facts)
-    for name in ("edge-1", "edge-2", "megaport", "azure", "aws", "vault", "servicenow", "probes"):
+    for name in (
+        *(router.name for router in site.routers),
+        "megaport",
+        "azure",
+        "aws",
+        "vault",
+        "servicenow",
+        "probes",
+    ):
         snapshot = snapshot.with_source(SourceState(name, "test", NOW))
     return snapshot
 
@@ -99,13 +109,14 @@ def routes(
         if session.name not in without and session.policy:
             pref = (prefs or {}).get(session.name, session.policy.local_pref)
             own[session.router].append((pref, str(session.peer)))
-    ibgp = site.session("ibgp")
+    inside = {end: s for s in site.sessions if s.internal for end in (s.router, s.there)}
     found = []
     for router, sessions in own.items():
+        ibgp = inside[router]
         other = ibgp.there if router == ibgp.router else ibgp.router
-        towards = next(a for a, n in peers(site, router).items() if n == "ibgp")
+        towards = next(a for a, n in peers(site, router).items() if n == ibgp.name)
         held = [(pref, peer, False) for pref, peer in sessions]
-        if "ibgp" not in without and own[other]:
+        if ibgp.name not in without and own[other]:
             held.append((max(own[other])[0], towards, True))
         best = max(held, key=lambda h: (h[0], not h[2]), default=None)
         paths = tuple(RoutePath(p, "12076", pref, best == (pref, p, i), True, i) for pref, p, i in held)

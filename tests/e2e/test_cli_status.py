@@ -373,8 +373,10 @@ def test_without_ibgp_each_edge_goes_its_own_way_and_that_is_said(lab: Cli, eyes
 
 def test_without_addpath_the_standby_is_not_held_but_nothing_is_down(lab: Cli, rested: Observer) -> None:
     since = fail(lab, "no-addpath")
-    _, seen = rested.until("seen", lambda d: d["verdict"] == "healthy" and carried(d) == REST, since=since)
-    assert down(seen) == set()
+    _, seen = rested.until(
+        "told", lambda d: alert(d, "hidden:edge-1:azure") and alert(d, "hidden:edge-1:aws"), since=since
+    )
+    assert (seen["verdict"], carried(seen), down(seen)) == ("healthy", REST, set())
     fail(lab, "port-a", "--silent")
     rested.until("the standby still takes over in the end", lambda d: carried(d) == SECONDARY, since=since)
 
@@ -386,6 +388,8 @@ def test_a_provider_drain_moves_both_directions(lab: Cli, eyes: Observer) -> Non
     )
     assert down(seen) == set(), "its session is up: a drain is no failure"
     assert path(seen, "azure/er-primary")["role"] == "standby"
+    assert "the provider prepends 8 times" in path(seen, "azure/er-primary")["why"]
+    assert alert(seen, "maintenance:azure/er-primary")
 
 
 @pytest.mark.parametrize(("words", "prefix"), [((), "10.200.0.0/16"), (("--supernet",), "10.0.0.0/8")])

@@ -51,6 +51,13 @@ def test_a_router_that_cannot_be_asked_is_named_beside_what_the_other_does() -> 
     assert found.unseen_routers == ("edge-1",)
 
 
+def test_a_way_that_leads_to_a_router_which_cannot_be_asked_is_not_known_and_not_lost() -> None:
+    """edge-2 sends to edge-1, as always."""
+    found = azure(without(healthy(SITE), Kind.ROUTES, "edge-1 "))
+    assert (found.carried_by, found.lost, found.unseen_routers) == ((), (), ("edge-1",))
+    assert found.why == "edge-1 cannot be asked"
+
+
 def test_a_prefix_that_one_router_has_no_way_to_is_named() -> None:
     hole = seen(Kind.ROUTES, "edge-1 10.51.0.0/16", Routes(()), age_s=0.1)
     kept = seen(

@@ -7,7 +7,6 @@ from network.health import SiteHealth, judge
 from network.observation import (
     Advert,
     Advertised,
-    BfdHere,
     CloudRoute,
     CloudRoutes,
     FabricPort,
@@ -63,7 +62,6 @@ def test_layers_that_a_vpn_does_not_have_are_none_and_never_count() -> None:
         (here("er-primary", replace(UP, state="Idle (PfxCt)", over_limit=True)), "bgp_here", "max-prefix"),
         (here("er-primary", replace(UP, state="Active", reason="BFD detection time expired")), "bgp_here", "BFD"),
         (here("er-primary", replace(UP, no_policy=True)), "bgp_here", "RFC 8212"),
-        (seen(Kind.BFD, "er-primary", BfdHere("down", "control detection time expired"), age_s=0.1), "bfd", "BFD down"),
         (seen(Kind.PORT, "port-a", FabricPort(up=False, status="LIVE"), age_s=0.1), "port", "no light"),
         (seen(Kind.LINK, "edge-1 port-a", Link(admin_up=True, oper_up=False), age_s=0.1), "port", "no carrier"),
         (seen(Kind.LINK, "edge-1 vxc-azure-a", Link(admin_up=False, oper_up=False), age_s=0.1), "vxc", "is shut"),

@@ -1,9 +1,14 @@
 import contextlib
+import copy
+import re
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from network.located import Fault
 from network.sitefile import SiteError, load
 from tests.sample import REFERENCE
 
@@ -77,6 +82,100 @@ def test_a_damaged_reference_never_raises_anything_else(line: int, junk: str) ->
     lines[line] = junk
     with contextlib.suppress(SiteError):
         load("\n".join(lines), "site.yaml")
+
+
+DOCUMENT = yaml.safe_load(TEXT)
+JUNK = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 2**70)
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from([[], {}, [[]], {"a": {"b": 1}}, "10.0.0.1/8", "2026-99-99", "edge-9", "::1", "é\x00"])
+)
+
+
+@st.composite
+def broken_documents(draw: st.DrawFn) -> str:
+    """The reference site with one to three of its parts taken out, doubled, or replaced by something else."""
+    document = copy.deepcopy(DOCUMENT)
+    for _ in range(draw(st.integers(1, 3))):
+        part: Any = document
+        while True:
+            key = draw(st.sampled_from(sorted(part) if isinstance(part, dict) else range(len(part))))
+            if not isinstance(part[key], dict | list) or not part[key] or draw(st.integers(0, 3)) == 0:
+                break
+            part = part[key]
+        how = draw(st.sampled_from(["out", "junk", "twice", "extra"]))
+        if how == "out":
+            del part[key]
+        elif how == "twice" and isinstance(part, list):
+            part.append(copy.deepcopy(part[key]))
+        elif how == "extra" and isinstance(part, dict):
+            part[draw(st.text(max_size=6))] = draw(JUNK)
+        else:
+            part[key] = draw(JUNK)
+        if not document:
+            break
+    return yaml.safe_dump(document, allow_unicode=True)
+
+
+def _faults_say_where(text: str) -> None:
+    for fault in _faults(text):
+        assert re.fullmatch(r"site\.yaml:[1-9]\d*", fault.where), fault
+        assert fault.field, fault
+        assert fault.text, fault
+
+
+def _faults(text: str) -> tuple[Fault, ...]:
+    try:
+        load(text, "site.yaml")
+    except SiteError as error:
+        return error.faults
+    return ()
+
+
+@settings(max_examples=50, derandomize=True)
+@given(broken_documents())
+def test_a_broken_part_is_a_site_error_that_says_file_and_line(text: str) -> None:
+    _faults_say_where(text)
+
+
+@settings(max_examples=80, derandomize=True)
+@given(
+    st.integers(0, len(TEXT)),
+    st.integers(0, 40),
+    st.sampled_from(["", ":", "- ", "{", "]", "\t", "'", "&a *a", "!!int x", "\x00"]),
+)
+def test_a_torn_file_is_a_site_error_that_says_file_and_line(at: int, cut: int, put: str) -> None:
+    _faults_say_where(TEXT[:at] + put + TEXT[at + cut :])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "name: 2026-99-99",
+        "name: !!int x",
+        "name: !!binary '*'",
+        "name: !!python/object:os.system {}",
+        "name: &a [*a]",
+        pytest.param("name: " + "[" * 3000, id="nested deeply"),
+        "? [a]: b",
+        "1: 2",
+        "name: &b [*b, 2026-99-99]",
+        "name: \x07",
+        "name: *nowhere",
+    ],
+)
+def test_what_yaml_itself_cannot_make_sense_of_is_a_site_error(line: str) -> None:
+    with pytest.raises(SiteError):
+        load(TEXT.replace("name: reference", line), "site.yaml")
+    _faults_say_where(TEXT.replace("name: reference", line))
+
+
+def test_a_value_that_is_no_date_says_its_line() -> None:
+    faults = _faults(TEXT.replace("name: MES gateway", "name: 2026-99-99"))
+    assert [fault.where for fault in faults] == [f"site.yaml:{line_of('name: MES gateway')}"]
 
 
 def test_the_commented_example_is_a_valid_live_site() -> None:
