@@ -1,8 +1,9 @@
 """The ways a command reaches a router on an open connection: the line protocol, or one exec per command.
 
-Line protocol: a request is one LF-terminated UTF-8 line; the reply is `STATUS LENGTH` LF and exactly LENGTH bytes.
-STATUS: 0 ok, 1 the router refused the command, 77 the guard refused it. A line feed inside a command would be a
-second command to vtysh, past any allow-list: it is refused here, before anything is sent.
+A third, the interactive shell, is in shell.py. Line protocol: a request is one LF-terminated UTF-8 line; the reply is
+`STATUS LENGTH` LF and exactly LENGTH bytes. STATUS: 0 ok, 1 the router refused the command, 77 the guard refused it.
+A line feed inside a command would be a second command to vtysh, past any allow-list: it is refused here, before
+anything is sent.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class InjectionRefused(NotSent):
 
 
 class ShowsOnly(NotSent):
-    """The exec channel carries shows only: configuration needs the line protocol's guarded groups."""
+    """The exec and shell channels carry shows only: configuration needs the line protocol's guarded groups."""
 
 
 class CommandFailed(InterlockError):
@@ -65,6 +66,7 @@ class Reply:
 class Reader(Protocol):
     async def readuntil(self, separator: bytes) -> bytes: ...
     async def readexactly(self, n: int) -> bytes: ...
+    async def read(self, n: int) -> bytes: ...
 
 
 class Writer(Protocol):
@@ -113,8 +115,8 @@ def judged(reply: Reply, request: str, where: str) -> Reply:
     return reply
 
 
-class LineChannel:
-    """One `line` process on a router. `ask` is pipelined and exclusive: batches never interleave."""
+class Serial:
+    """A channel of one stream in and one out. `ask` is exclusive: batches never interleave."""
 
     def __init__(self, reader: Reader, writer: Writer, where: str) -> None:
         self._reader, self._writer, self._where = reader, writer, where
@@ -126,30 +128,56 @@ class LineChannel:
         return self._broken
 
     async def ask(self, requests: Sequence[str], deadline_s: float, *, changes: bool = False) -> list[Reply]:
-        """All requests at once, then their replies in order, all within `deadline_s` seconds.
+        """The replies in the order of the requests, all within `deadline_s` seconds.
 
         Raises Unreachable, TimedOut or BadReply for reading; for `changes`, NotSent while nothing was sent and
         OutcomeUnknown after. A failure or a cancellation closes the channel.
         """
-        wire = b"".join(_line(request) for request in requests)
         sent = False
         try:
             async with asyncio.timeout(deadline_s), self._turn:
                 if self._broken:
                     raise ConnectionError("the channel is closed")
                 sent = True
-                return await self._exchange(wire, len(requests))
+                return await self._exchange(requests)
         except (OSError, asyncio.IncompleteReadError, BadReply) as error:
-            raise _failure(error, self._where, deadline_s, changes=changes, sent=sent) from error
+            raise self._failure(error, deadline_s, changes=changes, sent=sent) from error
 
-    async def _exchange(self, wire: bytes, count: int) -> list[Reply]:
+    async def _exchange(self, requests: Sequence[str]) -> list[Reply]:
         try:
-            self._writer.write(wire)
-            return [await self._reply() for _ in range(count)]
+            return await self._carry(requests)
         except BaseException:
             # Also on cancellation: what was asked and not read would be taken for the next request's answer.
             self.poison()
             raise
+
+    async def _carry(self, requests: Sequence[str]) -> list[Reply]:
+        """Send the requests and read their replies."""
+        raise NotImplementedError
+
+    def _failure(
+        self, error: Exception, deadline_s: float, *, changes: bool = False, sent: bool = True
+    ) -> InterlockError:
+        return _failure(error, self._where, deadline_s, changes=changes, sent=sent)
+
+    def poison(self) -> None:
+        """Close for good: a late reply dies with the channel."""
+        self._broken = True
+        self._writer.close()
+
+
+class LineChannel(Serial):
+    """One `line` process on a router; a batch is pipelined."""
+
+    async def ask(self, requests: Sequence[str], deadline_s: float, *, changes: bool = False) -> list[Reply]:
+        """As every serial channel; NotSent also for a request longer than the protocol carries."""
+        for request in requests:
+            _fits(request)
+        return await super().ask(requests, deadline_s, changes=changes)
+
+    async def _carry(self, requests: Sequence[str]) -> list[Reply]:
+        self._writer.write(b"".join(request.encode() + b"\n" for request in requests))
+        return [await self._reply() for _ in requests]
 
     async def _reply(self) -> Reply:
         header = await self._reader.readuntil(b"\n")
@@ -163,11 +191,6 @@ class LineChannel:
             )
         body = await self._reader.readexactly(int(found[2]))
         return Reply(int(found[1]), body.decode("utf-8", "backslashreplace"))
-
-    def poison(self) -> None:
-        """Close for good: a late reply dies with the channel."""
-        self._broken = True
-        self._writer.close()
 
 
 class ExecChannel:
@@ -204,17 +227,16 @@ class ExecChannel:
             return await self._run(request)
 
 
-def _line(request: str) -> bytes:
+def _fits(request: str) -> None:
     for part in request.split("\t"):
         checked(part)
-    wire = request.encode() + b"\n"
-    if len(wire) > REQUEST_LIMIT:
+    length = len(request.encode()) + 1
+    if length > REQUEST_LIMIT:
         raise NotSent(
-            f"a request of {len(wire)} bytes; the line protocol carries {REQUEST_LIMIT}",
+            f"a request of {length} bytes; the line protocol carries {REQUEST_LIMIT}",
             where="router command",
             do_next="Nothing was sent. Split the configuration group.",
         )
-    return wire
 
 
 def _failure(error: Exception, where: str, deadline_s: float, *, changes: bool, sent: bool) -> InterlockError:
