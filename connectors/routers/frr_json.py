@@ -37,6 +37,8 @@ class PeerRow(Row):
     peer_uptime_established_epoch: Epoch | None = None
     pfx_rcd: Count | None = None
     pfx_snt: Count | None = None
+    msg_rcvd: Count | None = None
+    msg_sent: Count | None = None
     connections_dropped: Count | None = None
 
 
@@ -57,6 +59,7 @@ class FamiliesRow(Row):
 
 class MessagesRow(Row):
     updates_sent: Count | None = None
+    updates_recv: Count | None = None
 
 
 class NeighborRow(Row):
@@ -93,6 +96,15 @@ class BfdRow(BaseModel):
     receive_interval: Count | None = None
     remote_transmit_interval: Count | None = None
     remote_detect_multiplier: Count | None = None
+
+
+class BfdCountersRow(BaseModel):
+    """One peer of `show bfd peers counters json`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    peer: str
+    session_down: Count = Field(alias="session-down")
 
 
 def bad_reply(what: str, command: str, evidence: str) -> BadReply:
