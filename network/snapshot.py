@@ -39,15 +39,20 @@ class Snapshot:
 
     def with_observations(self, seen: Iterable[Observation]) -> Snapshot:
         """The next revision; an older observation never replaces a newer one."""
+        return self.folded(seen, ())
+
+    def with_source(self, state: SourceState) -> Snapshot:
+        return self.folded((), (state,))
+
+    def folded(self, seen: Iterable[Observation], states: Iterable[SourceState]) -> Snapshot:
+        """The next revision with any number of polls at once: the cost of a copy is paid once for all of them."""
         merged = dict(self.observations)
         for item in seen:
             known = merged.get(item.key)
             if known is None or known.at <= item.at:
                 merged[item.key] = item
-        return replace(self, revision=self.revision + 1, observations=MappingProxyType(merged))
-
-    def with_source(self, state: SourceState) -> Snapshot:
-        return replace(self, revision=self.revision + 1, sources=MappingProxyType({**self.sources, state.name: state}))
+        sources = {**self.sources, **{state.name: state for state in states}}
+        return Snapshot(self.revision + 1, MappingProxyType(merged), MappingProxyType(sources))
 
     def since(self, moment: datetime) -> Snapshot:
         """Only what was seen after a moment: what was true before an act proves nothing about it."""
