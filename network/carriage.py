@@ -52,8 +52,7 @@ class Return:
 
 def peers(site: Site, router: str) -> dict[str, str]:
     """Neighbour address to session name, as seen from a router (an iBGP session is declared at one end only)."""
-    found = {str(s.peer): s.name for s in site.sessions if s.router == router}
-    return found | {str(s.local): s.name for s in site.sessions if s.internal and s.there == router}
+    return {str(s.peer if s.router == router else s.local): s.name for s in site.sessions_at(router)}
 
 
 def egress(view: View, cloud: Cloud) -> Egress:

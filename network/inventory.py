@@ -6,8 +6,9 @@ Names are the site's own and are what ServiceNow, the lab and every command call
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Literal, Protocol, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -380,7 +381,11 @@ class Site(Record):
 
     def path_of_session(self, session: str) -> Path | None:
         """The path that a session belongs to; None for iBGP."""
-        return next((path for path in self.paths if path.session == session), None)
+        return next(iter(_by(self.paths, _session_of).get(session, ())), None)
+
+    def sessions_at(self, router: str) -> tuple[Session, ...]:
+        """The sessions that end on a router, an internal one at either end, in site-file order."""
+        return tuple(_by(self.sessions, _routers_of).get(router, ()))
 
     def paths_on_port(self, port: str) -> tuple[Path, ...]:
         """Every path that runs over the fabric port."""
@@ -407,7 +412,37 @@ T = TypeVar("T", bound=Named)
 
 
 def _named(items: tuple[T, ...], name: str) -> T:
-    for item in items:
-        if item.name == name:
-            return item
-    raise KeyError(name)
+    return _by(items, _name_of)[name][0]
+
+
+def _name_of(item: Named) -> tuple[str, ...]:
+    return (item.name,)
+
+
+def _session_of(path: Path) -> tuple[str, ...]:
+    return (path.session,)
+
+
+def _routers_of(session: Session) -> tuple[str, ...]:
+    return (session.router, session.there) if session.internal else (session.router,)
+
+
+#: Indexes of the frozen tuples in use, by the tuple's identity: a judgement of 1 600 paths looks up 16 000 names. They
+#: are not kept in the site, because a copy of a site with other sessions would take them along.
+_INDEXES: dict[tuple[int, Callable[..., object]], tuple[object, dict[str, list[object]]]] = {}
+_MOST_INDEXES = 200
+
+
+def _by(items: tuple[T, ...], keys: Callable[[T], tuple[str, ...]]) -> dict[str, list[T]]:
+    """The items under each of their keys, in their order."""
+    known = _INDEXES.get((id(items), keys))
+    if known is None or known[0] is not items:
+        found: dict[str, list[T]] = {}
+        for item in items:
+            for key in keys(item):
+                found.setdefault(key, []).append(item)
+        if len(_INDEXES) >= _MOST_INDEXES:
+            _INDEXES.clear()
+        _INDEXES[id(items), keys] = (items, cast("dict[str, list[object]]", found))
+        return found
+    return cast("dict[str, list[T]]", known[1])
