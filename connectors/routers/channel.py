@@ -27,11 +27,12 @@ from connectors.errors import (
 REQUEST_LIMIT = 16 * 1024  # bytes of one request, its line feed included
 REPLY_LIMIT = 64 * 1024 * 1024  # a 40-peer table is 1 MB; more than this is a broken header
 HEADER_LIMIT = 32
+CHUNK = 256 * 1024
 EXEC_CHANNELS = 8  # OpenSSH allows 10 sessions on one connection
 
 REFUSED = 77
 _HEADER = re.compile(rb"(\d{1,3}) (\d{1,9})\n")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # surrogates: no UTF-8 carries them
 
 
 class InjectionRefused(NotSent):
@@ -64,8 +65,6 @@ class Reply:
 
 
 class Reader(Protocol):
-    async def readuntil(self, separator: bytes) -> bytes: ...
-    async def readexactly(self, n: int) -> bytes: ...
     async def read(self, n: int) -> bytes: ...
 
 
@@ -86,7 +85,7 @@ class Channel(Protocol):
 def checked(command: str) -> str:
     """The command itself. Raises InjectionRefused for control characters and surrogates, before anything is sent."""
     found = _CONTROL.search(command)
-    if found or not command.strip() or any("\ud800" <= letter <= "\udfff" for letter in command):
+    if found or not command.strip():
         what = f"the control character {found[0]!r} in" if found else "no printable text in"
         raise InjectionRefused(
             f"{what} the command {command!r}",
@@ -122,6 +121,7 @@ class Serial:
         self._reader, self._writer, self._where = reader, writer, where
         self._turn = asyncio.Lock()
         self._broken = False
+        self._seen = bytearray()
 
     @property
     def broken(self) -> bool:
@@ -140,7 +140,7 @@ class Serial:
                     raise ConnectionError("the channel is closed")
                 sent = True
                 return await self._exchange(requests)
-        except (OSError, asyncio.IncompleteReadError, BadReply) as error:
+        except (OSError, BadReply) as error:
             raise self._failure(error, deadline_s, changes=changes, sent=sent) from error
 
     async def _exchange(self, requests: Sequence[str]) -> list[Reply]:
@@ -154,6 +154,13 @@ class Serial:
     async def _carry(self, requests: Sequence[str]) -> list[Reply]:
         """Send the requests and read their replies."""
         raise NotImplementedError
+
+    async def _more(self) -> None:
+        """Wait for more of what the router says."""
+        chunk = await self._reader.read(CHUNK)
+        if not chunk:
+            raise ConnectionError("the router ended it")
+        self._seen += chunk
 
     def _failure(
         self, error: Exception, deadline_s: float, *, changes: bool = False, sent: bool = True
@@ -180,17 +187,23 @@ class LineChannel(Serial):
         return [await self._reply() for _ in requests]
 
     async def _reply(self) -> Reply:
-        header = await self._reader.readuntil(b"\n")
-        found = _HEADER.fullmatch(header)
-        if found is None or int(found[2]) > REPLY_LIMIT:
+        while (end := self._seen.find(b"\n", 0, HEADER_LIMIT)) < 0 and len(self._seen) < HEADER_LIMIT:
+            await self._more()
+        found = _HEADER.match(self._seen)
+        if end < 0 or found is None or int(found[2]) > REPLY_LIMIT:
             raise BadReply(
                 "no line protocol header",
                 where=self._where,
                 do_next="Check that the router runs the line protocol (`channel:` in the site file).",
-                evidence=header.decode("utf-8", "backslashreplace"),
+                evidence=self._seen[:200].decode("utf-8", "backslashreplace"),
             )
-        body = await self._reader.readexactly(int(found[2]))
-        return Reply(int(found[1]), body.decode("utf-8", "backslashreplace"))
+        start, stop = end + 1, end + 1 + int(found[2])
+        status = int(found[1])
+        while len(self._seen) < stop:
+            await self._more()
+        text = self._seen[start:stop].decode("utf-8", "backslashreplace")
+        del self._seen[:stop]
+        return Reply(status, text)
 
 
 class ExecChannel:

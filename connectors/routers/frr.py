@@ -12,7 +12,17 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from connectors.routers.frr_json import BfdCountersRow, BfdRow, NeighborRow, PeerRow, bad_reply, document, rows
+from connectors.routers.frr_json import (
+    BfdCountersRow,
+    BfdRow,
+    NeighborRow,
+    PeerRow,
+    SummaryRow,
+    bad_reply,
+    document,
+    read,
+    rows,
+)
 from connectors.routers.frr_reason import Reason, down_reason, limit_words, policy_words
 from network.observation import BfdHere, Link, SessionHere
 
@@ -20,7 +30,7 @@ SUMMARY = "show bgp summary json"
 BFD_PEERS = "show bfd peers json"
 BFD_COUNTERS = "show bfd peers counters json"
 
-_PEERS: TypeAdapter[dict[str, PeerRow]] = TypeAdapter(dict[str, PeerRow])
+_SUMMARY: TypeAdapter[SummaryRow] = TypeAdapter(SummaryRow)
 _NEIGHBOR: TypeAdapter[NeighborRow] = TypeAdapter(NeighborRow)
 _BFD: TypeAdapter[list[BfdRow]] = TypeAdapter(list[BfdRow])
 _BFD_COUNTERS: TypeAdapter[list[BfdCountersRow]] = TypeAdapter(list[BfdCountersRow])
@@ -38,11 +48,10 @@ class Over:
 
 def summary(text: str) -> dict[str, PeerRow]:
     """IPv4 unicast peers by address. Raises BadReply for `{}`: a router without BGP is not one without peers."""
-    value = document(text, SUMMARY)
-    family = value.get("ipv4Unicast") if isinstance(value, dict) else None
-    if not isinstance(family, dict) or "peers" not in family:
+    family = read(_SUMMARY, text, SUMMARY).ipv4_unicast
+    if family is None:
         raise bad_reply("no IPv4 BGP is configured there, or the reply is of an unknown shape", SUMMARY, text)
-    return rows(_PEERS, family["peers"], SUMMARY)
+    return family.peers
 
 
 def neighbor_command(peer: str) -> str:
@@ -62,13 +71,12 @@ def neighbor(text: str, peer: str) -> NeighborRow | None:
 
 def bfd_peers(text: str) -> dict[str, BfdRow]:
     """BFD peers by address; empty when none is configured or known. Raises BadReply."""
-    return {row.peer: row for row in rows(_BFD, document(text, BFD_PEERS), BFD_PEERS)}
+    return {row.peer: row for row in read(_BFD, text, BFD_PEERS)}
 
 
 def bfd_downs(text: str) -> dict[str, int]:
     """How often each BFD peer went down since bfdd started, by address. Raises BadReply."""
-    found = rows(_BFD_COUNTERS, document(text, BFD_COUNTERS), BFD_COUNTERS)
-    return {row.peer: row.session_down for row in found}
+    return {row.peer: row.session_down for row in read(_BFD_COUNTERS, text, BFD_COUNTERS)}
 
 
 def session_here(

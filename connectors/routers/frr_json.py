@@ -42,6 +42,18 @@ class PeerRow(Row):
     connections_dropped: Count | None = None
 
 
+class FamilyRow(Row):
+    """IPv4 unicast in `show bgp summary json`: peers by address."""
+
+    peers: dict[str, PeerRow]
+
+
+class SummaryRow(Row):
+    """`show bgp summary json`: `{}` when no BGP is configured."""
+
+    ipv4_unicast: FamilyRow | None = Field(default=None, alias="ipv4Unicast")
+
+
 class AfiRow(Row):
     """The IPv4 unicast part of a neighbor: limits and policy."""
 
@@ -138,6 +150,20 @@ def documents(text: str, command: str) -> list[Any]:
     return found
 
 
+def read(adapter: TypeAdapter[Rows], text: str, command: str) -> Rows:
+    """The one JSON document of a reply as typed rows, in one pass: several times faster than `document` and `rows`.
+
+    Raises BadReply.
+    """
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            raise bad_reply("the reply is not JSON", command, text) from error
+        raise _unknown_shape(".".join(map(str, first["loc"])), command, text) from error
+
+
 def rows(adapter: TypeAdapter[Rows], value: object, command: str) -> Rows:
     """The value as typed rows. Raises BadReply that names the first field that does not fit."""
     try:
@@ -145,4 +171,8 @@ def rows(adapter: TypeAdapter[Rows], value: object, command: str) -> Rows:
     except (ValidationError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         field = ".".join(str(part) for part in first["loc"]) if first else "nesting"
-        raise bad_reply(f"the reply has an unknown shape at {field!r}", command, repr(value)) from error
+        raise _unknown_shape(field, command, repr(value)) from error
+
+
+def _unknown_shape(field: str, command: str, evidence: str) -> BadReply:
+    return bad_reply(f"the reply has an unknown shape at {field!r}", command, evidence)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from connectors.routers.frr_json import Count, Row, document, rows
+from connectors.routers.frr_json import Count, Row, read
 from network.observation import Link
 
 INTERFACES = "show interface json"
@@ -55,7 +55,7 @@ class Counters:
 
 def interfaces(text: str) -> dict[str, Link]:
     """Interfaces by name, without rates; `downs` is FRR's own counter. Raises BadReply."""
-    found = rows(_INTERFACES, document(text, INTERFACES), INTERFACES)
+    found = read(_INTERFACES, text, INTERFACES)
     return {
         name: Link(
             admin_up=row.administrative_status == "up",
@@ -69,7 +69,7 @@ def interfaces(text: str) -> dict[str, Link]:
 
 def counters(text: str) -> dict[str, Counters]:
     """Counters by interface. Raises BadReply."""
-    found = rows(_LINKS, document(text, COUNTERS), COUNTERS)
+    found = read(_LINKS, text, COUNTERS)
     return {row.ifname: _counters(row.stats64) for row in found}
 
 

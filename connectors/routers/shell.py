@@ -20,7 +20,6 @@ from connectors.routers.channel import REPLY_LIMIT, Reader, Reply, Serial, Shows
 PAGING_OFF = "terminal length 0"
 #: Columns of the PTY: a longer line would come back wrapped by the router's line editor.
 COLUMNS, ROWS = 511, 100
-CHUNK = 64 * 1024
 
 _PROMPT = rb"([^\r\n]{1,100}[>#] ?)"
 
@@ -31,7 +30,6 @@ class ShellChannel(Serial):
     def __init__(self, reader: Reader, writer: Writer, where: str) -> None:
         super().__init__(reader, writer, where)
         self._prompt = b""
-        self._seen = bytearray()
         self._marks = (f"! {secrets.token_hex(4)}.{number}" for number in itertools.count())
 
     async def open(self, deadline_s: float) -> None:
@@ -46,7 +44,7 @@ class ShellChannel(Serial):
         except TimeoutError as error:
             self.poison()
             raise self._no_prompt(deadline_s) from error
-        except (OSError, asyncio.IncompleteReadError, BadReply) as error:
+        except (OSError, BadReply) as error:
             self.poison()
             raise self._failure(error, deadline_s) from error
         if said.strip():
@@ -92,10 +90,7 @@ class ShellChannel(Serial):
         return Reply(0, said[len(echo) :].replace(b"\r\n", b"\n").decode("utf-8", "backslashreplace"))
 
     async def _more(self) -> None:
-        chunk = await self._reader.read(CHUNK)
-        if not chunk:
-            raise ConnectionError("the router ended the shell")
-        self._seen += chunk
+        await super()._more()
         if len(self._seen) > REPLY_LIMIT:
             raise self._bad("a reply without end", bytes(self._seen[:1000]))
 

@@ -69,6 +69,11 @@ class RouterSource:
         self._growth = Growth()
         self._shut_texts: dict[str, str] = {}
 
+    @property
+    def polls(self) -> int:
+        """Polls begun so far."""
+        return self._turns.polls
+
     async def collect(self) -> Sequence[Observation]:
         """Raises InterlockError when BGP cannot be read, PartlySeen when another part of the router cannot."""
         try:

@@ -225,9 +225,6 @@ class BytesIn:
     async def readuntil(self, separator: bytes) -> bytes:
         return await self._guarded(self._reader.readuntil(separator))
 
-    async def readexactly(self, n: int) -> bytes:
-        return await self._guarded(self._reader.readexactly(n))
-
     async def read(self, n: int) -> bytes:
         """What has come, at most n bytes; b"" at the end."""
         return await self._guarded(self._reader.read(n))

@@ -103,7 +103,9 @@ async def watch(site: Site, ports: list[int], authority: Authority, seconds: flo
             await asyncio.sleep(0.1)
     connected = time.perf_counter() - began
     await asyncio.sleep(2.0)  # out of the first polls, which ask everything
+    polls, start = sum(source.polls for source in sources), time.perf_counter()
     figures = await measure(site, collector, seconds)
+    figures["polls_s"] = (sum(source.polls for source in sources) - polls) / (time.perf_counter() - start)
     await collector.stop()
     return figures | {"connected_s": connected}
 
