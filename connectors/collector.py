@@ -17,6 +17,7 @@ from connectors.redact import redactor
 from network.observation import Observation
 from network.snapshot import Snapshot, SourceState
 
+AT_ONCE, STAGGER_S = 16, 0.01  # sources that begin together, and seconds between the starts of the others
 REST_SHARE = 0.1  # of its cadence that a source rests at least, however long a poll took
 POKE_GAP_S = 0.3  # between the starts of two polls of one source, however often it is poked
 FIRST_BACKOFF_S = 0.5
@@ -30,8 +31,8 @@ log = logging.getLogger(__name__)
 class Collector:
     """`snapshot` is the newest; `wait` gives the next; `poke` asks a source to look now.
 
-    A source that never answered has last_ok None and error None. `rng` spreads the retries of broken sources, and
-    the polls of many that began together. Polls are folded into the snapshot when somebody reads it: two hundred
+    A source that never answered has last_ok None and error None. `rng` spreads the retries of broken sources.
+    Polls are folded into the snapshot when somebody reads it: two hundred
     routers a second cost a reader at 4 Hz four copies, not two hundred.
     """
 
@@ -53,9 +54,15 @@ class Collector:
         return self._snapshot
 
     async def start(self) -> None:
-        """Begin polling every source at once; a second start does nothing."""
+        """Begin polling every source; a second start does nothing.
+
+        A handful begins at once. Of two hundred, each waits for its place: their logins would starve each other, and
+        their polls would come in one burst a second.
+        """
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._watch(each), name=each.name) for each in self._sources]
+            waits = (max(0, index + 1 - AT_ONCE) * STAGGER_S for index in range(len(self._sources)))
+            pairs = zip(self._sources, waits, strict=True)
+            self._tasks = [asyncio.create_task(self._watch(each, wait_s), name=each.name) for each, wait_s in pairs]
 
     async def stop(self) -> None:
         """End the polls and close the sources; the last snapshot stays readable."""
@@ -77,9 +84,10 @@ class Collector:
                     await self._changed.wait()
         return self.snapshot
 
-    async def _watch(self, source: StatusSource) -> None:
+    async def _watch(self, source: StatusSource, wait_s: float) -> None:
         loop, poke = asyncio.get_running_loop(), self._pokes[source.name]
-        failures, share = 0, self._rng.uniform(0.25, 1.0)  # of the first pause: what began together drifts apart
+        failures = 0
+        await asyncio.sleep(wait_s)
         while True:
             began = loop.time()
             if poke.is_set() and isinstance(source, Remembers):
@@ -88,8 +96,6 @@ class Collector:
             error = await self._poll(source)
             failures = 0 if error is None else failures + 1
             pause = self._pause_s(source, failures, error, loop.time() - began)
-            if error is None:
-                pause, share = pause * share, 1.0
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await poke.wait()

@@ -24,7 +24,15 @@ from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
 from network.health import judge
 from network.inventory import Bfd, Connection, Isp, Path, Port, Router, Session, Site, Tunnel, Vxc
-from network.observation import Kind
+from network.observation import (
+    Attachment,
+    Circuit,
+    FabricPort,
+    FabricVxc,
+    Kind,
+    Observation,
+    SessionThere,
+)
 from tests.contract.line_router import Authority
 from tests.sample import reference
 
@@ -73,6 +81,34 @@ def _add_path(parts: dict[str, list[Any]], edge: str, label: str, serial: int, *
     parts["paths"].append(Path(name=f"{cloud}/p-{label}", cloud=cloud, kind=kind, session=session.name, **names))
 
 
+class Elsewhere:
+    """What the fabric and the clouds say of every path, so that a judgement has all that it judges by."""
+
+    name, kind, cadence_s, deadline_s = "elsewhere", "cloud", 30.0, 5.0
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def collect(self) -> list[Observation]:
+        told: list[tuple[Kind, str, object]] = []
+        for path in self._site.paths:
+            told += [
+                (Kind.CIRCUIT, path.name, Circuit(up=True, state="Provisioned")),
+                (Kind.SESSION_THERE, path.name, SessionThere(up=True, state="up", received=3)),
+                (Kind.ATTACHMENT, path.name, Attachment(up=True, state="attached")),
+            ]
+        told += [(Kind.PORT, port.name, FabricPort(up=True, status="LIVE")) for port in self._site.ports]
+        told += [
+            (Kind.VXC, vxc.name, FabricVxc(up=True, shutdown=False, status="LIVE", rate_mbps=1000))
+            for vxc in self._site.vxcs
+        ]
+        now = datetime.now(UTC)
+        return [Observation(kind, name, fact, self.name, now, 60.0) for kind, name, fact in told]
+
+    async def close(self) -> None:
+        pass
+
+
 def edges_of(site: Site) -> list[dict[str, Any]]:
     """What each fake router needs to know of itself."""
     found = []
@@ -95,7 +131,7 @@ async def watch(site: Site, ports: list[int], authority: Authority, seconds: flo
     for router, port in zip(site.routers, ports, strict=True):
         declared = router.model_copy(update={"ssh_port": port})
         sources.append(RouterSource(site, declared, RouterSession(declared, login)))
-    collector = Collector(sources, lambda: datetime.now(UTC), random.Random(7))
+    collector = Collector([*sources, Elsewhere(site)], lambda: datetime.now(UTC), random.Random(7))
     began = time.perf_counter()
     await collector.start()
     async with asyncio.timeout(60):
