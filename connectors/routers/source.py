@@ -107,7 +107,7 @@ class RouterSource:
         ]
 
     def forget(self) -> None:
-        """The next poll asks everything."""
+        """The next poll asks every session in full: something has changed."""
         self._turns.forget()
 
     async def _first_sample(self) -> None:

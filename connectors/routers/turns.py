@@ -10,8 +10,10 @@ from connectors.routers.ends import End
 from connectors.routers.frr_json import BfdRow, NeighborRow, PeerRow
 
 TURN_EVERY = 5  # polls between two readings of a session's long answers
-#: Seconds: a configuration is read at most so often, unless somebody asks; a release is also read on every connection.
-CONFIG_EVERY_S, CAPABILITIES_EVERY_S = 60.0, 3600.0
+#: Seconds between two readings of the configuration: usually, and when somebody asks to look again. It is the one
+#: answer for which FRR starts a process, so a run that looks twice a second does not read it each time.
+CONFIG_EVERY_S, CONFIG_ASKED_S = 60.0, 5.0
+CAPABILITIES_EVERY_S = 3600.0  # the release is read on every connection, too
 
 #: Prefixes and updates in one direction.
 Mark = tuple[int | None, int | None]
@@ -26,7 +28,7 @@ class Turn:
 
 
 class Turns:
-    """Keeps what was last seen of each session's counters. The first poll, and one after `forget`, asks everything."""
+    """Keeps what was last seen of each session's counters. The first poll and one after `forget` ask every session."""
 
     def __init__(self, ends: Sequence[End]) -> None:
         self.polls = 0
@@ -45,12 +47,10 @@ class Turns:
         """The next poll's turn, at a moment of a monotonic clock, over the connection of that number."""
         everything, number = self._all, self.polls
         self._all, self.polls = False, number + 1
-        if everything:
-            self._config_at = self._version_at = float("-inf")
         seldom: list[str] = []
         if everything or number % TURN_EVERY == 0:
             seldom += [frr.BFD_COUNTERS] if any(end.session.bfd for end in self._ends) else []
-        if at_s - self._config_at >= CONFIG_EVERY_S:
+        if at_s - self._config_at >= (CONFIG_ASKED_S if everything else CONFIG_EVERY_S):
             self._config_at = at_s
             seldom.append(frr_config.RUNNING)
         if connection != self._version_over or at_s - self._version_at >= CAPABILITIES_EVERY_S:

@@ -184,9 +184,11 @@ def privilege_separation() -> Iterator[None]:
     folder = Path("/run/sshd")
     made = not folder.exists()
     folder.mkdir(mode=0o755, exist_ok=True)
-    yield
-    if made:
-        folder.rmdir()
+    try:
+        yield
+    finally:
+        if made:
+            folder.rmdir()
 
 
 @asynccontextmanager
