@@ -92,7 +92,8 @@ class RouterSource:
         asked_at = self._clock()  # not the reply's time: a poll that an act overtakes must not count as after it
         replies = await self._ask([*self._standing, *self._questions(turn.ends), *turn.seldom])
         at_s = self._monotonic()
-        self._turns.asked_over(self._session.connections)
+        if frr_version.VERSION in replies:
+            self._turns.release_read(self._session.connections)
         poll = Poll(self.name, asked_at, 2 * self.cadence_s, replies, self._kept)
         peers = frr.summary(poll.text(frr.SUMMARY))
         bfd = poll.part(frr.BFD_PEERS, frr.bfd_peers)

@@ -59,8 +59,8 @@ class Turns:
         mine = (end for index, end in enumerate(self._ends) if everything or (number + index) % TURN_EVERY == 0)
         return Turn(tuple(mine), tuple(seldom))
 
-    def asked_over(self, connection: int) -> None:
-        """The poll was answered over this connection: a later one may reach another release."""
+    def release_read(self, connection: int) -> None:
+        """The release was told over this connection: a later one may reach another."""
         self._version_over = connection
 
     def moved(self, peers: Mapping[str, PeerRow]) -> list[End]:
