@@ -45,13 +45,16 @@ class OnPrem(Record):
 
 
 class Router(Record):
-    """An edge router and the way to it. `channel` is `line` (the on-box line protocol) or `exec`."""
+    """An edge router and the way to it.
+
+    `channel` is `line` (the on-box line protocol), `exec`, or `shell` (an account whose shell is the router's own).
+    """
 
     name: Name
     platform: Literal["frr"] = "frr"
     address: str
     ssh_port: int = Field(default=22, ge=1, le=65535)
-    channel: Literal["line", "exec"] = "line"
+    channel: Literal["line", "exec", "shell"] = "line"
     jump: str | None = None
     cadence_s: float = Field(default=1.0, gt=0)
     bmp: str | None = Field(

@@ -107,9 +107,13 @@ class ReceivedRoute:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Everything that a neighbour announces to us on a session."""
+    """Everything that a neighbour announces to us on a session.
+
+    `stopped_known` is False when the router does not keep what it stops: then only accepted routes are here.
+    """
 
     routes: tuple[ReceivedRoute, ...]
+    stopped_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

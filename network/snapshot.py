@@ -42,9 +42,11 @@ class SourceState:
         return self.last_ok is not None and self.error is None
 
 
-def _differs(before: tuple[object, ...], after: tuple[object, ...]) -> bool:
-    """A part that was not known, or is not any more, is no change."""
-    pairs = zip(before, after, strict=False)
+def _differs(before: object, after: object) -> bool:
+    """The state of two facts, not their figures; a part that was not known, or is not any more, is no change."""
+    if before is after or before == after:
+        return False
+    pairs = zip(state_of(before), state_of(after), strict=False)
     return any(old is not None and new is not None and old != new for old, new in pairs)
 
 
@@ -78,7 +80,14 @@ class Snapshot:
     changed: Mapping[Key, datetime] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_observations(self, seen: Iterable[Observation]) -> Snapshot:
-        """The next revision; an older observation never replaces a newer one.
+        """The next revision; an older observation never replaces a newer one."""
+        return self.folded(seen, ())
+
+    def with_source(self, state: SourceState) -> Snapshot:
+        return self.folded((), (state,))
+
+    def folded(self, seen: Iterable[Observation], states: Iterable[SourceState]) -> Snapshot:
+        """The next revision with any number of polls at once: the cost of a copy is paid once for all of them.
 
         `changed` keeps when a fact was first seen to be otherwise than before, its figures aside: what was so when
         the watch began has no entry, for nobody here knows since when.
@@ -89,14 +98,12 @@ class Snapshot:
             known = merged.get(item.key)
             if known is not None and known.at > item.at:
                 continue
-            if known is not None and _differs(state_of(known.fact), state_of(item.fact)):
+            if known is not None and _differs(known.fact, item.fact):
                 changes[item.key] = item.at
             merged[item.key] = item
         changed = MappingProxyType({**self.changed, **changes}) if changes else self.changed
-        return replace(self, revision=self.revision + 1, observations=MappingProxyType(merged), changed=changed)
-
-    def with_source(self, state: SourceState) -> Snapshot:
-        return replace(self, revision=self.revision + 1, sources=MappingProxyType({**self.sources, state.name: state}))
+        sources = {**self.sources, **{state.name: state for state in states}}
+        return Snapshot(self.revision + 1, MappingProxyType(merged), MappingProxyType(sources), changed)
 
     def since(self, moment: datetime) -> Snapshot:
         """Only what was seen after a moment: what was true before an act proves nothing about it."""

@@ -142,14 +142,14 @@ def _sessions(site: Site, state: str) -> list[Observation]:
     for session in site.sessions:
         peer = str(session.peer)
         text = capture(state, "show_bgp_neighbors_json.json") or capture(state, f"show_bgp_neighbors_{peer}_json.json")
-        neighbor = frr.neighbors(text).get(peer) if text else None
+        neighbor = frr.neighbor(text, peer) if text else None
         if neighbor is None or peer not in summary:
             continue
         path = site.path_of_session(session.name)
         interface = site.interface(path) if path else ""
         link = next((each.fact for each in _links(site, state) if each.name == f"edge {interface}"), None)
         over = frr.Over(interface, link if isinstance(link, Link) else None)
-        fact, reason = frr.session_here(summary[peer], neighbor[0], (bfd or {}).get(peer), over, NOW)
+        fact, reason = frr.session_here(summary[peer], neighbor, (bfd or {}).get(peer), over, NOW)
         fact, _ = settle(_with_text(fact, state, peer), reason, None)
         facts.append(seen(Kind.SESSION_HERE, session.name, fact, age_s=0.1))
         if bfd is not None and session.bfd:

@@ -1,8 +1,9 @@
 """The ways a command reaches a router on an open connection: the line protocol, or one exec per command.
 
-Line protocol: a request is one LF-terminated UTF-8 line; the reply is `STATUS LENGTH` LF and exactly LENGTH bytes.
-STATUS: 0 ok, 1 the router refused the command, 77 the guard refused it. A line feed inside a command would be a
-second command to vtysh, past any allow-list: it is refused here, before anything is sent.
+A third, the interactive shell, is in shell.py. Line protocol: a request is one LF-terminated UTF-8 line; the reply is
+`STATUS LENGTH` LF and exactly LENGTH bytes. STATUS: 0 ok, 1 the router refused the command, 77 the guard refused it.
+A line feed inside a command would be a second command to vtysh, past any allow-list: it is refused here, before
+anything is sent.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from connectors.errors import (
 REQUEST_LIMIT = 16 * 1024  # bytes of one request, its line feed included
 REPLY_LIMIT = 64 * 1024 * 1024  # a 40-peer table is 1 MB; more than this is a broken header
 HEADER_LIMIT = 32
+CHUNK = 256 * 1024
 EXEC_CHANNELS = 8  # OpenSSH allows 10 sessions on one connection
 
 REFUSED = 77
 _HEADER = re.compile(rb"(\d{1,3}) (\d{1,9})\n")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # surrogates: no UTF-8 carries them
 
 
 class InjectionRefused(NotSent):
@@ -38,7 +40,7 @@ class InjectionRefused(NotSent):
 
 
 class ShowsOnly(NotSent):
-    """The exec channel carries shows only: configuration needs the line protocol's guarded groups."""
+    """The exec and shell channels carry shows only: configuration needs the line protocol's guarded groups."""
 
 
 class CommandFailed(InterlockError):
@@ -63,8 +65,7 @@ class Reply:
 
 
 class Reader(Protocol):
-    async def readuntil(self, separator: bytes) -> bytes: ...
-    async def readexactly(self, n: int) -> bytes: ...
+    async def read(self, n: int) -> bytes: ...
 
 
 class Writer(Protocol):
@@ -84,7 +85,7 @@ class Channel(Protocol):
 def checked(command: str) -> str:
     """The command itself. Raises InjectionRefused for control characters and surrogates, before anything is sent."""
     found = _CONTROL.search(command)
-    if found or not command.strip() or any("\ud800" <= letter <= "\udfff" for letter in command):
+    if found or not command.strip():
         what = f"the control character {found[0]!r} in" if found else "no printable text in"
         raise InjectionRefused(
             f"{what} the command {command!r}",
@@ -113,61 +114,96 @@ def judged(reply: Reply, request: str, where: str) -> Reply:
     return reply
 
 
-class LineChannel:
-    """One `line` process on a router. `ask` is pipelined and exclusive: batches never interleave."""
+class Serial:
+    """A channel of one stream in and one out. `ask` is exclusive: batches never interleave."""
 
     def __init__(self, reader: Reader, writer: Writer, where: str) -> None:
         self._reader, self._writer, self._where = reader, writer, where
         self._turn = asyncio.Lock()
         self._broken = False
+        self._seen = bytearray()
 
     @property
     def broken(self) -> bool:
         return self._broken
 
     async def ask(self, requests: Sequence[str], deadline_s: float, *, changes: bool = False) -> list[Reply]:
-        """All requests at once, then their replies in order, all within `deadline_s` seconds.
+        """The replies in the order of the requests, all within `deadline_s` seconds.
 
         Raises Unreachable, TimedOut or BadReply for reading; for `changes`, NotSent while nothing was sent and
         OutcomeUnknown after. A failure or a cancellation closes the channel.
         """
-        wire = b"".join(_line(request) for request in requests)
         sent = False
         try:
             async with asyncio.timeout(deadline_s), self._turn:
                 if self._broken:
                     raise ConnectionError("the channel is closed")
                 sent = True
-                return await self._exchange(wire, len(requests))
-        except (OSError, asyncio.IncompleteReadError, BadReply) as error:
-            raise _failure(error, self._where, deadline_s, changes=changes, sent=sent) from error
+                return await self._exchange(requests)
+        except (OSError, BadReply) as error:
+            raise self._failure(error, deadline_s, changes=changes, sent=sent) from error
 
-    async def _exchange(self, wire: bytes, count: int) -> list[Reply]:
+    async def _exchange(self, requests: Sequence[str]) -> list[Reply]:
         try:
-            self._writer.write(wire)
-            return [await self._reply() for _ in range(count)]
+            return await self._carry(requests)
         except BaseException:
             # Also on cancellation: what was asked and not read would be taken for the next request's answer.
             self.poison()
             raise
 
-    async def _reply(self) -> Reply:
-        header = await self._reader.readuntil(b"\n")
-        found = _HEADER.fullmatch(header)
-        if found is None or int(found[2]) > REPLY_LIMIT:
-            raise BadReply(
-                "no line protocol header",
-                where=self._where,
-                do_next="Check that the router runs the line protocol (`channel:` in the site file).",
-                evidence=header.decode("utf-8", "backslashreplace"),
-            )
-        body = await self._reader.readexactly(int(found[2]))
-        return Reply(int(found[1]), body.decode("utf-8", "backslashreplace"))
+    async def _carry(self, requests: Sequence[str]) -> list[Reply]:
+        """Send the requests and read their replies."""
+        raise NotImplementedError
+
+    async def _more(self) -> None:
+        """Wait for more of what the router says."""
+        chunk = await self._reader.read(CHUNK)
+        if not chunk:
+            raise ConnectionError("the router ended it")
+        self._seen += chunk
+
+    def _failure(
+        self, error: Exception, deadline_s: float, *, changes: bool = False, sent: bool = True
+    ) -> InterlockError:
+        return _failure(error, self._where, deadline_s, changes=changes, sent=sent)
 
     def poison(self) -> None:
         """Close for good: a late reply dies with the channel."""
         self._broken = True
         self._writer.close()
+
+
+class LineChannel(Serial):
+    """One `line` process on a router; a batch is pipelined."""
+
+    async def ask(self, requests: Sequence[str], deadline_s: float, *, changes: bool = False) -> list[Reply]:
+        """As every serial channel; NotSent also for a request longer than the protocol carries."""
+        for request in requests:
+            _fits(request)
+        return await super().ask(requests, deadline_s, changes=changes)
+
+    async def _carry(self, requests: Sequence[str]) -> list[Reply]:
+        self._writer.write(b"".join(request.encode() + b"\n" for request in requests))
+        return [await self._reply() for _ in requests]
+
+    async def _reply(self) -> Reply:
+        while (end := self._seen.find(b"\n", 0, HEADER_LIMIT)) < 0 and len(self._seen) < HEADER_LIMIT:
+            await self._more()
+        found = _HEADER.match(self._seen)
+        if end < 0 or found is None or int(found[2]) > REPLY_LIMIT:
+            raise BadReply(
+                "no line protocol header",
+                where=self._where,
+                do_next="Check that the router runs the line protocol (`channel:` in the site file).",
+                evidence=self._seen[:200].decode("utf-8", "backslashreplace"),
+            )
+        start, stop = end + 1, end + 1 + int(found[2])
+        status = int(found[1])
+        while len(self._seen) < stop:
+            await self._more()
+        text = self._seen[start:stop].decode("utf-8", "backslashreplace")
+        del self._seen[:stop]
+        return Reply(status, text)
 
 
 class ExecChannel:
@@ -204,17 +240,16 @@ class ExecChannel:
             return await self._run(request)
 
 
-def _line(request: str) -> bytes:
+def _fits(request: str) -> None:
     for part in request.split("\t"):
         checked(part)
-    wire = request.encode() + b"\n"
-    if len(wire) > REQUEST_LIMIT:
+    length = len(request.encode()) + 1
+    if length > REQUEST_LIMIT:
         raise NotSent(
-            f"a request of {len(wire)} bytes; the line protocol carries {REQUEST_LIMIT}",
+            f"a request of {length} bytes; the line protocol carries {REQUEST_LIMIT}",
             where="router command",
             do_next="Nothing was sent. Split the configuration group.",
         )
-    return wire
 
 
 def _failure(error: Exception, where: str, deadline_s: float, *, changes: bool, sent: bool) -> InterlockError:

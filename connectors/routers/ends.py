@@ -9,12 +9,16 @@ from network.inventory import Session, Site
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a BGP session; `name` is what its observations are called, `interface` what it runs over."""
+    """One end of a BGP session; `name` is what its observations are called, `interface` what it runs over.
+
+    `tunnel`: it is meant to run through one, which must not itself ride the private path.
+    """
 
     name: str
     peer: str
     session: Session
     interface: str
+    tunnel: bool = False
 
     @property
     def external(self) -> bool:
@@ -28,7 +32,8 @@ def ends(site: Site, router: str) -> tuple[End, ...]:
         path = site.path_of_session(session.name)
         interface = site.interface(path) if path is not None else ""
         if session.router == router:
-            found.append(End(session.name, str(session.peer), session, interface))
+            tunnel = path is not None and path.kind == "vpn"
+            found.append(End(session.name, str(session.peer), session, interface, tunnel))
         elif session.internal and session.there == router:
             found.append(End(f"{session.name}@{router}", str(session.local), session, interface))
     return tuple(found)

@@ -1,30 +1,39 @@
 """FRR's view of its BGP and BFD sessions, as facts. Pure: text in, facts out.
 
 Health is `state == "Established"`: `peerState` says OK for peers that are down. Figures come from
-`show bgp summary json`, `show bgp neighbors json` and `show bfd peers json`.
+`show bgp summary json`, `show bgp neighbors X json` and `show bfd peers json`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from connectors.routers.frr_json import BfdRow, NeighborRow, PeerRow, bad_reply, document, rows
+from connectors.routers.frr_json import (
+    BfdCountersRow,
+    BfdRow,
+    NeighborRow,
+    PeerRow,
+    SummaryRow,
+    bad_reply,
+    document,
+    read,
+    rows,
+)
 from connectors.routers.frr_reason import Reason, down_reason, limit_words, policy_words
 from network.observation import BfdHere, Link, SessionHere
 
 SUMMARY = "show bgp summary json"
-NEIGHBORS = "show bgp neighbors json"
 BFD_PEERS = "show bfd peers json"
+BFD_COUNTERS = "show bfd peers counters json"
 
-_PEERS: TypeAdapter[dict[str, PeerRow]] = TypeAdapter(dict[str, PeerRow])
+_SUMMARY: TypeAdapter[SummaryRow] = TypeAdapter(SummaryRow)
 _NEIGHBOR: TypeAdapter[NeighborRow] = TypeAdapter(NeighborRow)
 _BFD: TypeAdapter[list[BfdRow]] = TypeAdapter(list[BfdRow])
-_VERSION = re.compile(r"^FRRouting (\S+) \((.+)\) on ")
+_BFD_COUNTERS: TypeAdapter[list[BfdCountersRow]] = TypeAdapter(list[BfdCountersRow])
 
 ESTABLISHED = "Established"
 
@@ -39,36 +48,35 @@ class Over:
 
 def summary(text: str) -> dict[str, PeerRow]:
     """IPv4 unicast peers by address. Raises BadReply for `{}`: a router without BGP is not one without peers."""
-    value = document(text, SUMMARY)
-    family = value.get("ipv4Unicast") if isinstance(value, dict) else None
-    if not isinstance(family, dict) or "peers" not in family:
+    family = read(_SUMMARY, text, SUMMARY).ipv4_unicast
+    if family is None:
         raise bad_reply("no IPv4 BGP is configured there, or the reply is of an unknown shape", SUMMARY, text)
-    return rows(_PEERS, family["peers"], SUMMARY)
+    return family.peers
 
 
-def neighbors(text: str) -> dict[str, tuple[NeighborRow, object]]:
-    """Neighbors by address, each with its untouched JSON for the drill-down. Raises BadReply."""
-    value = document(text, NEIGHBORS)
-    if not isinstance(value, dict):
-        raise bad_reply("the reply is not a table of neighbors", NEIGHBORS, text)
-    # Router-wide keys (vrfId, a warning, bgpNoSuchNeighbor) stand beside the neighbors: those are objects.
-    found = {name: item for name, item in value.items() if isinstance(item, dict)}
-    if not found:
-        raise bad_reply("no neighbor in the reply", NEIGHBORS, text)
-    return {name: (rows(_NEIGHBOR, item, NEIGHBORS), item) for name, item in found.items()}
+def neighbor_command(peer: str) -> str:
+    return f"show bgp neighbors {peer} json"
+
+
+def neighbor(text: str, peer: str) -> NeighborRow | None:
+    """One neighbor in full; None when the router has none of that address. Raises BadReply."""
+    command = neighbor_command(peer)
+    value = document(text, command)
+    if isinstance(value, dict) and value.get("bgpNoSuchNeighbor") is True:
+        return None
+    if not isinstance(value, dict) or peer not in value:
+        raise bad_reply(f"the reply is not about {peer}", command, text)
+    return rows(_NEIGHBOR, value[peer], command)
 
 
 def bfd_peers(text: str) -> dict[str, BfdRow]:
     """BFD peers by address; empty when none is configured or known. Raises BadReply."""
-    return {row.peer: row for row in rows(_BFD, document(text, BFD_PEERS), BFD_PEERS)}
+    return {row.peer: row for row in read(_BFD, text, BFD_PEERS)}
 
 
-def version(text: str) -> tuple[str, str]:
-    """FRR version and host name from `show version`. Raises BadReply."""
-    found = _VERSION.match(text)
-    if found is None:
-        raise bad_reply("no FRRouting version in the reply", "show version", text)
-    return found[1], found[2]
+def bfd_downs(text: str) -> dict[str, int]:
+    """How often each BFD peer went down since bfdd started, by address. Raises BadReply."""
+    return {row.peer: row.session_down for row in read(_BFD_COUNTERS, text, BFD_COUNTERS)}
 
 
 def session_here(
@@ -119,7 +127,7 @@ def not_configured(router: str, peer: str) -> SessionHere:
     return SessionHere("Idle", since=None, received=None, advertised=None, limit=None, reason=words)
 
 
-def bfd_here(peers: Mapping[str, BfdRow], peer: str, router: str) -> BfdHere:
+def bfd_here(peers: Mapping[str, BfdRow], peer: str, router: str, drops: int | None = None) -> BfdHere:
     """BFD of one session. Detection time = their multiplier x max(our receive, their transmit interval), ms."""
     row = peers.get(peer)
     if row is None:
@@ -128,7 +136,7 @@ def bfd_here(peers: Mapping[str, BfdRow], peer: str, router: str) -> BfdHere:
     multiplier, ours, theirs = intervals
     detect = multiplier * max(ours or 0, theirs or 0) if multiplier and ours and theirs else None
     since = row.uptime if row.status == "up" else row.downtime
-    return BfdHere(row.status, diagnostic=row.diagnostic, since_s=since, detect_ms=detect)
+    return BfdHere(row.status, diagnostic=row.diagnostic, since_s=since, detect_ms=detect, drops=drops)
 
 
 def _since(peer: PeerRow, now: datetime) -> datetime | None:

@@ -1,17 +1,30 @@
-"""The parts of FRR's running configuration that a run touches, verbatim: one space of indent a level."""
+"""FRR's running configuration: the parts that a run touches, verbatim, and the whole of it without its secrets.
+
+FRR indents by one space a level.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.errors import NotFound
+from connectors.redact import MASK, redactor
 from connectors.routers.frr_json import bad_reply
+from network.observation import RunningConfig
 
 RUNNING = "show running-config"
 _HEADER = re.compile(r"^route-map (\S+) (permit|deny) (\d{1,10})$")
 _SHUT = re.compile(r"^ neighbor (\S+) shutdown(?: message (.*))?$")
 _SHUT_ALL = re.compile(r"^ bgp shutdown(?: message (.*))?$")
+#: What stands before a secret in FRR's lines (BGP, BFD, OSPF, IS-IS, RIP, EIGRP, NHRP, VRRP, LDP, BABEL, SNMP, lines).
+_BEFORE = (
+    r"password(?: \d| clear| md5)?|authentication-key|message-digest-key \d+ md5|key-string|authentication string|"
+    r"(?:area|domain)-password (?:clear|md5)|nhrp authentication|snmp-server community|rpki ssh .*"
+)
+_SECRET = re.compile(rf"^(.*?\b(?:{_BEFORE}) )\S.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +84,24 @@ def neighbor_lines(text: str, peer: str) -> tuple[str, ...]:
     return tuple(line for line in _whole(text) if line.split()[:2] == ["neighbor", peer])
 
 
-def shutdown_text(text: str, peer: str) -> str:
+def shutdown_text(lines: Sequence[str], peer: str) -> str:
     """The text of our own shutdown of the session, else of all BGP; "" when there is none."""
     every = ""
-    for line in _whole(text):
+    for line in lines:
         one, whole = _SHUT.match(line), _SHUT_ALL.match(line)
         if one and one[1] == peer:
             return one[2] or ""
         if whole:
             every = whole[1] or ""
     return every
+
+
+def running_config(text: str) -> RunningConfig:
+    """The whole configuration with every secret masked, its header left out. Raises BadReply for anything less."""
+    lines = _whole(text)
+    body = "\n".join(lines[lines.index("Current configuration:") + 1 :])
+    masked = redactor.text(_SECRET.sub(rf"\1{MASK}", body))
+    return RunningConfig(hashlib.sha256(masked.encode()).hexdigest(), tuple(masked.splitlines()))
 
 
 def _whole(text: str) -> list[str]:

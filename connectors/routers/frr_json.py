@@ -37,7 +37,21 @@ class PeerRow(Row):
     peer_uptime_established_epoch: Epoch | None = None
     pfx_rcd: Count | None = None
     pfx_snt: Count | None = None
+    msg_rcvd: Count | None = None
+    msg_sent: Count | None = None
     connections_dropped: Count | None = None
+
+
+class FamilyRow(Row):
+    """IPv4 unicast in `show bgp summary json`: peers by address."""
+
+    peers: dict[str, PeerRow]
+
+
+class SummaryRow(Row):
+    """`show bgp summary json`: `{}` when no BGP is configured."""
+
+    ipv4_unicast: FamilyRow | None = Field(default=None, alias="ipv4Unicast")
 
 
 class AfiRow(Row):
@@ -57,6 +71,7 @@ class FamiliesRow(Row):
 
 class MessagesRow(Row):
     updates_sent: Count | None = None
+    updates_recv: Count | None = None
 
 
 class NeighborRow(Row):
@@ -95,6 +110,15 @@ class BfdRow(BaseModel):
     remote_detect_multiplier: Count | None = None
 
 
+class BfdCountersRow(BaseModel):
+    """One peer of `show bfd peers counters json`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    peer: str
+    session_down: Count = Field(alias="session-down")
+
+
 def bad_reply(what: str, command: str, evidence: str) -> BadReply:
     return BadReply(
         what,
@@ -126,6 +150,20 @@ def documents(text: str, command: str) -> list[Any]:
     return found
 
 
+def read(adapter: TypeAdapter[Rows], text: str, command: str) -> Rows:
+    """The one JSON document of a reply as typed rows, in one pass: several times faster than `document` and `rows`.
+
+    Raises BadReply.
+    """
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            raise bad_reply("the reply is not JSON", command, text) from error
+        raise _unknown_shape(".".join(map(str, first["loc"])), command, text) from error
+
+
 def rows(adapter: TypeAdapter[Rows], value: object, command: str) -> Rows:
     """The value as typed rows. Raises BadReply that names the first field that does not fit."""
     try:
@@ -133,4 +171,8 @@ def rows(adapter: TypeAdapter[Rows], value: object, command: str) -> Rows:
     except (ValidationError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         field = ".".join(str(part) for part in first["loc"]) if first else "nesting"
-        raise bad_reply(f"the reply has an unknown shape at {field!r}", command, repr(value)) from error
+        raise _unknown_shape(field, command, repr(value)) from error
+
+
+def _unknown_shape(field: str, command: str, evidence: str) -> BadReply:
+    return bad_reply(f"the reply has an unknown shape at {field!r}", command, evidence)

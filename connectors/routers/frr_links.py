@@ -1,12 +1,12 @@
-"""A router's interfaces: state from FRR, byte counters from the kernel (FRR reports none), rates from two samples."""
+"""A router's interfaces: state from FRR, bytes and errors from the kernel (FRR has none), rates from two samples."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from connectors.routers.frr_json import Count, Row, document, rows
+from connectors.routers.frr_json import Count, Row, read
 from network.observation import Link
 
 INTERFACES = "show interface json"
@@ -21,10 +21,13 @@ class InterfaceRow(Row):
 
     administrative_status: str
     operational_status: str = "down"
+    link_downs: Count | None = None
+    mtu: Count | None = None
 
 
 class BytesRow(Row):
     bytes: Count
+    errors: Count | None = None
 
 
 class StatsRow(Row):
@@ -42,38 +45,46 @@ _LINKS: TypeAdapter[list[LinkRow]] = TypeAdapter(list[LinkRow])
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Byte counters of an interface and when they were read, in seconds of a monotonic clock."""
+class Counters:
+    """Counters of an interface: bytes received and sent, errors in and out together."""
 
     received: int
     sent: int
-    at_s: float
+    errors: int | None = None
 
 
 def interfaces(text: str) -> dict[str, Link]:
-    """Interfaces by name, without rates. Raises BadReply."""
-    found = rows(_INTERFACES, document(text, INTERFACES), INTERFACES)
+    """Interfaces by name, without rates; `downs` is FRR's own counter. Raises BadReply."""
+    found = read(_INTERFACES, text, INTERFACES)
     return {
-        name: Link(admin_up=row.administrative_status == "up", oper_up=row.operational_status == "up")
+        name: Link(
+            admin_up=row.administrative_status == "up",
+            oper_up=row.operational_status == "up",
+            downs=row.link_downs,
+            mtu=row.mtu,
+        )
         for name, row in found.items()
     }
 
 
-def counters(text: str, at_s: float) -> dict[str, Sample]:
-    """Samples by interface. Raises BadReply."""
-    found = rows(_LINKS, document(text, COUNTERS), COUNTERS)
-    return {row.ifname: Sample(row.stats64.rx.bytes, row.stats64.tx.bytes, at_s) for row in found}
+def counters(text: str) -> dict[str, Counters]:
+    """Counters by interface. Raises BadReply."""
+    found = read(_LINKS, text, COUNTERS)
+    return {row.ifname: _counters(row.stats64) for row in found}
 
 
-def with_rates(link: Link, before: Sample | None, now: Sample | None) -> Link:
-    """The link with its rates in Mbps: in = received by the router (out of the cloud), out = sent by it.
+def _counters(stats: StatsRow) -> Counters:
+    both = (stats.rx.errors, stats.tx.errors)
+    errors = None if None in both else sum(filter(None, both))
+    return Counters(stats.rx.bytes, stats.tx.bytes, errors)
 
-    No rate on the first sample, after a counter reset, or when the samples lie absurdly close or far apart.
+
+def rates(before: Counters | None, now: Counters | None, took_s: float) -> tuple[float, float] | None:
+    """In and out in Mbps: in = received by the router (out of the cloud), out = sent by it.
+
+    None on the first sample, after a counter reset, or when the samples lie absurdly close or far apart.
     """
-    if before is None or now is None:
-        return link
-    took = now.at_s - before.at_s
+    if before is None or now is None or not SHORTEST_S <= took_s <= LONGEST_S:
+        return None
     received, sent = now.received - before.received, now.sent - before.sent
-    if not SHORTEST_S <= took <= LONGEST_S or received < 0 or sent < 0:
-        return link
-    return replace(link, in_mbps=received * 8e-6 / took, out_mbps=sent * 8e-6 / took)
+    return None if received < 0 or sent < 0 else (received * 8e-6 / took_s, sent * 8e-6 / took_s)

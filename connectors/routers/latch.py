@@ -26,6 +26,23 @@ class Remembered:
     since: datetime | None = None
 
 
+class Growth:
+    """What counters have grown since each was first seen; one that went back has started anew."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._grown: dict[str, int] = {}
+
+    def of(self, name: str, counter: int | None) -> int | None:
+        """The growth of a counter with its newest reading; None when it is not known now."""
+        if counter is None:
+            return None
+        more = _more(self._last.get(name), counter)
+        self._last[name] = counter
+        self._grown[name] = self._grown.get(name, 0) + more
+        return self._grown[name]
+
+
 def settle(fact: SessionHere, reason: Reason | None, kept: Remembered | None) -> tuple[SessionHere, Remembered]:
     """The fact with drops counted from the first poll and the first firm reason of this drop; what to keep."""
     first = kept is None
@@ -51,7 +68,7 @@ def _held(now: Reason | None, before: Reason | None) -> Reason | None:
 
 
 def _more(before: int | None, now: int | None) -> int:
-    """Drops since the last poll; a counter that went back has started anew with the router's BGP."""
+    """What was counted since the last poll; a counter that went back has started anew with the router's process."""
     if now is None or before is None:
         return 0
     return now - before if now >= before else now

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from connectors.errors import NotSent, TimedOut, Unreachable
 from connectors.routers.channel import Channel, Reply, checked, group, judged
-from connectors.routers.ssh import Connection, Host, Login
+from connectors.routers.ssh import LOGIN_S, Connection, Host, Login
 from network.inventory import Router
 
 #: Seconds for a batch of shows, and for a change (vtysh takes a lock while another one configures).
@@ -17,15 +17,29 @@ SHOW_S, CHANGE_S = 5.0, 15.0
 class RouterSession:
     """Commands to one router under one login. Polls use the read login, a run brings its own.
 
-    `show_s` and `change_s` are deadlines in seconds; connecting has its own (ssh.CONNECT_S, ssh.LOGIN_S).
+    `show_s`, `change_s` and `login_s` (until a shell shows its prompt) are deadlines in seconds; connecting has its
+    own (ssh.CONNECT_S, ssh.LOGIN_S). `connections` counts those made so far: what is true for one is asked anew.
     """
 
-    def __init__(self, router: Router, login: Login, *, show_s: float = SHOW_S, change_s: float = CHANGE_S) -> None:
+    def __init__(
+        self,
+        router: Router,
+        login: Login,
+        *,
+        show_s: float = SHOW_S,
+        change_s: float = CHANGE_S,
+        login_s: float = LOGIN_S,
+    ) -> None:
         self.router = router
-        self._login, self._show_s, self._change_s = login, show_s, change_s
+        self.connections = 0
+        self._login, self._show_s, self._change_s, self._login_s = login, show_s, change_s, login_s
         self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._connecting = asyncio.Lock()
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._connection.closed
 
     async def show(self, command: str) -> Reply:
         """One show. Raises Denied, CommandFailed, Unreachable, TimedOut, BadReply, InjectionRefused."""
@@ -90,9 +104,12 @@ class RouterSession:
     async def _connect(self) -> Channel:
         router = self.router
         self._connection = await self._login.connect(Host(router.name, router.address, router.ssh_port, router.jump))
+        self.connections += 1
         if router.channel == "exec":
             return self._connection.exec_channel()
         try:
+            if router.channel == "shell":
+                return await self._connection.shell_channel(self._login_s)
             return await self._connection.line_channel()
         except BaseException:
             self._drop()

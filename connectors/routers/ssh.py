@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from connectors.errors import BadReply, Denied, InterlockError, TimedOut, Unreachable
 from connectors.routers.channel import REFUSED, Channel, ExecChannel, LineChannel, Reply
+from connectors.routers.shell import COLUMNS, ROWS, ShellChannel
 
 if TYPE_CHECKING:
     import asyncssh
@@ -56,13 +57,20 @@ class Host:
 class Login:
     """Logs in to the site's hosts as one user, with one in-memory key and a certificate renewed when needed.
 
-    `host_ca` is the CA's public key line; without it there is no login at all.
+    `host_ca` is the CA's public key line; without it there is no login at all. `keepalive_s`: seconds between
+    keepalives; a far end that leaves two unanswered is gone.
     """
 
     def __init__(
-        self, username: str, host_ca: str, sign: Sign, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        username: str,
+        host_ca: str,
+        sign: Sign,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        keepalive_s: float = KEEPALIVE_S,
     ) -> None:
-        self._username, self._sign, self._clock = username, sign, clock
+        self._username, self._sign, self._clock, self._keepalive_s = username, sign, clock, keepalive_s
         self._host_ca = host_ca.strip().removeprefix("@cert-authority *").strip()
         self._key: asyncssh.SSHKey | None = None
         self._certificate: SignedKey | None = None
@@ -115,7 +123,7 @@ class Login:
             preferred_auth="publickey",
             connect_timeout=CONNECT_S,
             login_timeout=LOGIN_S,
-            keepalive_interval=KEEPALIVE_S,
+            keepalive_interval=self._keepalive_s,
             keepalive_count_max=KEEPALIVE_MISSES,
         )
 
@@ -144,26 +152,34 @@ class Connection:
     def closed(self) -> bool:
         return bool(self._ssh.is_closed())
 
-    async def line_channel(self) -> Channel:
-        """The router's line protocol. Raises Unreachable."""
-        process = await self._start("line")
+    async def line_channel(self, deadline_s: float = LOGIN_S) -> Channel:
+        """The router's line protocol. Raises Unreachable, TimedOut."""
+        process = await self._start("line", deadline_s)
         return LineChannel(BytesIn(process.stdout), process.stdin, self._where)
+
+    async def shell_channel(self, deadline_s: float = LOGIN_S) -> Channel:
+        """The account's interactive shell, its prompt learned. Raises Unreachable, TimedOut, BadReply."""
+        process = await self._start(None, deadline_s, term_type="dumb", term_size=(COLUMNS, ROWS))
+        channel = ShellChannel(BytesIn(process.stdout), process.stdin, self._where)
+        await channel.open(deadline_s)
+        return channel
 
     def exec_channel(self) -> Channel:
         return ExecChannel(self._run, self._where)
 
     async def feed(self, command: str, text: bytes) -> BytesIn:
-        """The output of a command that gets the text on its stdin, and then its end. Raises Unreachable."""
-        process = await self._start(command)
+        """The output of a command that gets the text on its stdin, and then its end. Raises Unreachable, TimedOut."""
+        process = await self._start(command, LOGIN_S)
         process.stdin.write(text)
         process.stdin.write_eof()
         return BytesIn(process.stdout)
 
-    async def _start(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+    async def _start(self, command: str | None, deadline_s: float, **terminal: Any) -> asyncssh.SSHClientProcess[bytes]:
         import asyncssh
 
         try:
-            return await self._ssh.create_process(command, encoding=None, stderr=asyncssh.STDOUT)
+            async with asyncio.timeout(deadline_s):
+                return await self._ssh.create_process(command, encoding=None, stderr=asyncssh.STDOUT, **terminal)
         except Exception as error:
             named = _named(error, self._where, "")
             if named is None:
@@ -209,8 +225,9 @@ class BytesIn:
     async def readuntil(self, separator: bytes) -> bytes:
         return await self._guarded(self._reader.readuntil(separator))
 
-    async def readexactly(self, n: int) -> bytes:
-        return await self._guarded(self._reader.readexactly(n))
+    async def read(self, n: int) -> bytes:
+        """What has come, at most n bytes; b"" at the end."""
+        return await self._guarded(self._reader.read(n))
 
     async def _guarded(self, reading: Awaitable[bytes]) -> bytes:
         import asyncssh
@@ -242,7 +259,7 @@ def _named(error: BaseException, where: str, username: str) -> InterlockError | 
         do_next = "Check systems.vault.host_ca in the site file and Vault's SSH role."
         return BadReply(f"the host CA line or the signed certificate is no key ({error})", do_next=do_next, **said)
     if isinstance(error, TimeoutError):
-        return TimedOut("no SSH login in time", do_next="Check the way to the router.", **said)
+        return TimedOut("no SSH login or channel in time", do_next="Check the way to the router.", **said)
     if isinstance(error, OSError | asyncssh.Error):
         return Unreachable(f"no SSH connection ({error})", do_next="Check the way to the router.", **said)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lab.embedded.policy import Route
@@ -54,6 +54,18 @@ def converge(
                 tables[name].choices = speaker.choose(tables[name].accepted, router_ids)
             return tables
     raise PropagationError(f"no stable routes after {ROUNDS} rounds: two policies prefer each other's path")
+
+
+def changed(before: Mapping[str, Table], after: Mapping[str, Table]) -> Iterator[tuple[str, str, bool]]:
+    """Every (router, peer address, sent) whose routes differ: on that session an update went that way."""
+    for name, table in after.items():
+        old = before.get(name, Table())
+        for sent, now, then in ((True, table.sent, old.sent), (False, table.received, old.received)):
+            yield from ((name, peer, sent) for peer in now if _ageless(now[peer]) != _ageless(then.get(peer, ())))
+
+
+def _ageless(routes: tuple[Route, ...]) -> list[Route]:
+    return [replace(route, learned=0.0) for route in routes]
 
 
 def _turned(link: Adjacency) -> Adjacency:

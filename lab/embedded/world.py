@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from ipaddress import IPv4Network
 from lab.embedded import start, timing
 from lab.embedded.links import Links
 from lab.embedded.policy import Route as BgpRoute
-from lab.embedded.propagation import Adjacency, converge
+from lab.embedded.propagation import Adjacency, changed, converge
 from lab.embedded.sessions import BgpSession, Condition
 from lab.embedded.speaker import Speaker, Table
 from lab.embedded.timing import Clock
@@ -54,6 +55,7 @@ class World:
         self.started = clock.now() - AGE_AT_START_S
         self.booted = {router.name: self.started for router in site.routers}
         self.tables: dict[str, Table] = {}
+        self.updates: Counter[tuple[str, str, bool]] = Counter()  # by (router, peer, sent) since the start
         self.version = 0
         self.sessions = {s.name: BgpSession(s, clock, self.changed, self._condition(s)) for s in site.sessions}
         for session in self.sessions.values():
@@ -101,6 +103,7 @@ class World:
         self.tables = converge(self.speakers, self._open(), self.tables, self.clock.now(), self.leaks)
         if any(self.tables[name].choices != before[name].choices for name in self.tables):
             self.version += 1
+        self.updates.update(changed(before, self.tables))
         if self._enforce_limits():
             self.settle()
         self._reload_traffic()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -64,6 +66,9 @@ class LineRouter:
     most_open: int = 0
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
     garble: bytes = b""
+    prompt: str = "edge-1# "
+    piece: int = 32_000
+    pages_for_ever: bool = False
 
     async def serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         self.open_now += 1
@@ -73,6 +78,8 @@ class LineRouter:
                 await self._lines(process)
             elif process.command == "python3 -":
                 await self._python(process)
+            elif process.command is None:
+                await self._shell(process)
             else:
                 await self._exec(process)
         except (asyncssh.Error, OSError):
@@ -90,6 +97,29 @@ class LineRouter:
             if answer is not None:
                 body = answer[1].encode()
                 process.stdout.write(f"{answer[0]} {len(body)}\n".encode() + body)
+        process.exit(0)
+
+    async def _shell(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """A command line as vtysh's on a terminal: echo, a prompt, comments; it pages until told not to."""
+        paging = True
+        process.stdout.write(self.garble + b"\r\nHello, this is FRRouting.\r\n\r\n" + self.prompt.encode())
+        while line := await process.stdin.readline():
+            request = line.decode().rstrip("\n")
+            text = ""
+            if request == "terminal length 0":
+                paging = self.pages_for_ever
+                text = "% Unknown command: terminal length 0\n" if paging else ""
+            elif not request.startswith("!"):
+                self.asked.append(request)
+                answer = await self.answer(request)
+                if answer is None:
+                    await process.wait_closed()
+                    return
+                text = "--More--" if paging else answer[1]
+            said = f"{request}\n{text}{self.prompt}".replace("\n", "\r\n").encode()
+            for at in range(0, len(said), self.piece):
+                process.stdout.write(said[at : at + self.piece])
+                await asyncio.sleep(0)
         process.exit(0)
 
     async def _exec(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -146,6 +176,80 @@ async def jumping(authority: Authority) -> AsyncIterator[int]:
     finally:
         server.close()
         await server.wait_closed()
+
+
+@contextmanager
+def privilege_separation() -> Iterator[None]:
+    """The folder that sshd wants and a service manager would have made."""
+    folder = Path("/run/sshd")
+    made = not folder.exists()
+    folder.mkdir(mode=0o755, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made:
+            folder.rmdir()
+
+
+@asynccontextmanager
+async def openssh(authority: Authority, folder: Path) -> AsyncIterator[int]:
+    """A jump host `localhost` that is a real OpenSSH server on a free port, for this test's own user."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = authority.host_ca.generate_host_certificate(key, "jump", principals=["localhost"])
+    key.write_private_key(folder / "host")
+    certificate.write_certificate(folder / "host-cert.pub")
+    (folder / "host").chmod(0o600)
+    authority.user_ca.write_public_key(folder / "users.pub")
+    lines = [
+        f"HostKey {folder}/host", f"HostCertificate {folder}/host-cert.pub", f"TrustedUserCAKeys {folder}/users.pub",
+        "AuthorizedKeysFile none", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "UsePAM no",
+        "StrictModes no", "PidFile none", "UseDNS no", "PermitTTY no", "ForceCommand /bin/false",
+    ]  # fmt: skip
+    (folder / "sshd_config").write_text("\n".join(lines) + "\n")
+
+    async def serve() -> None:
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            with connection:
+                connection.setblocking(True)
+                command = ("/usr/sbin/sshd", "-i", "-f", str(folder / "sshd_config"), "-E", str(folder / "log"))
+                children.append(await asyncio.create_subprocess_exec(*command, stdin=connection, stdout=connection))
+
+    children: list[asyncio.subprocess.Process] = []
+    with privilege_separation(), socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        serving = asyncio.create_task(serve())
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            serving.cancel()
+            for child in children:
+                await child.wait()  # each ends with its connection
+
+
+@asynccontextmanager
+async def black_hole(port: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A way to a port that swallows everything, both ways and without a word, once its event is set."""
+    gone = asyncio.Event()
+    pumps: list[asyncio.Task[None]] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not gone.is_set():
+                writer.write(data)
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        pumps.extend(asyncio.create_task(pump(*way)) for way in ((reader, far_writer), (far_reader, writer)))
+
+    server = await asyncio.start_server(join, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], gone
+    finally:
+        server.close()
+        for task in pumps:
+            task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -9,16 +9,23 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
 import asyncssh
 import pytest
 
+from connectors.routers.session import RouterSession
+from connectors.routers.source import RouterSource
+from connectors.routers.ssh import Login
 from lab.embedded import EmbeddedLab
 from lab.errors import UnknownThing
 from lab.ledger import Ledger
+from network.observation import Advertised, Kind, Rides
 from network.sitefile import load
+from tests.contract.line_router import Signed
+from tests.contract.router_facts import everything_is_told, polled
 
 SITE = load((resources.files("lab") / "reference.yaml").read_text()).site
 PEER = "10.255.1.2"
@@ -359,3 +366,52 @@ async def test_an_idle_lab_does_next_to_nothing(lab: Lab) -> None:
     begun, cpu = time.monotonic(), time.process_time()  # a second of idleness is what is measured
     await asyncio.sleep(1.0)
     assert (time.process_time() - cpu) / (time.monotonic() - begun) < 0.02
+
+
+@pytest.fixture
+async def sources(lab: Lab) -> AsyncIterator[list[RouterSource]]:
+    """The product's own sources, on every edge of the lab."""
+
+    async def sign(line: str) -> Signed:
+        key = asyncssh.import_public_key(line)
+        made = lab.authority.key.generate_user_certificate(key, "test", principals=["interlock-read"])
+        return Signed(made.export_certificate().decode(), datetime.now(UTC) + timedelta(minutes=5))
+
+    login, made = Login("interlock-read", lab.authority.line, sign), []
+    for router in SITE.routers:
+        address, port = lab.lab.endpoints[router.name]
+        declared = router.model_copy(update={"address": address, "ssh_port": port})
+        made.append(RouterSource(SITE, declared, RouterSession(declared, login)))
+    yield made
+    for source in made:
+        await source.close()
+
+
+async def test_the_product_reads_from_the_embedded_edges_all_that_it_reads_from_real_ones(
+    sources: list[RouterSource],
+) -> None:
+    everything_is_told(SITE, await polled(sources))
+
+
+async def test_a_change_of_what_is_announced_is_told_by_the_next_poll_although_it_is_not_the_sessions_turn(
+    lab: Lab, sources: list[RouterSource], line: Line
+) -> None:
+    before = (await polled(sources[:1]))[Kind.ADVERTISED, "er-primary"].fact
+    assert (Kind.ADVERTISED, "er-primary") not in await polled(sources[:1])
+    await line.configure(*DRAIN)
+    await line.ask(CLEARS[0])
+
+    def drained() -> bool:
+        return {len(route.as_path) for route in lab.lab.far_session("azure/er-primary").received} == {5}
+
+    await until("the far end has the longer path", drained, 1.0)
+    after = (await polled(sources[:1]))[Kind.ADVERTISED, "er-primary"].fact
+    assert isinstance(before, Advertised)
+    assert isinstance(after, Advertised)
+    assert {len(route.as_path) for route in before.routes} == {1}
+    assert {len(route.as_path) for route in after.routes} == {5}
+
+
+async def test_a_tunnels_session_that_has_no_way_left_says_so(lab: Lab, sources: list[RouterSource]) -> None:
+    await lab.lab.fail("vpn-azure-1")
+    assert (await polled(sources[:1]))[Kind.RIDES, "vpn-azure-1"].fact == Rides(None)

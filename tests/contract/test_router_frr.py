@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +13,17 @@ import pytest
 import pytest_asyncio
 
 from connectors.probes import ProbeSource
+from connectors.routers.channel import CommandFailed
 from connectors.routers.frr_config import RUNNING, read_clause
 from connectors.routers.frr_render import drain, same_clauses
 from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
 from lab.frr import FrrLab
+from lab.frr.doors import Door
 from network.inventory import ProbeHost, Probes
-from network.observation import BfdHere, Kind, Observation, ProbeResult, Routes, SessionHere
+from network.observation import BfdHere, Kind, Link, ProbeResult, Routes, SessionHere
 from tests.contract.line_router import Authority, until_async
+from tests.contract.router_facts import Seen, everything_is_told, polled
 from tests.sample import reference
 
 pytestmark = [
@@ -27,16 +32,16 @@ pytestmark = [
 ]
 
 AUTHORITY = Authority()
-Seen = dict[tuple[Kind, str], Observation]
+
+
+async def sign_host_key(line: str, principals: list[str]) -> str:
+    key = asyncssh.import_public_key(line)
+    certificate = AUTHORITY.host_ca.generate_host_certificate(key, "host", principals=principals)
+    return certificate.export_certificate().decode().strip()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FrrLab]:
-    async def sign_host_key(line: str, principals: list[str]) -> str:
-        key = asyncssh.import_public_key(line)
-        certificate = AUTHORITY.host_ca.generate_host_certificate(key, "host", principals=principals)
-        return certificate.export_certificate().decode().strip()
-
     made = FrrLab(reference())
     user_ca = AUTHORITY.user_ca.export_public_key("openssh").decode().strip()
     await made.start(Path(tmp_path_factory.mktemp("lab")), user_ca, sign_host_key)
@@ -59,10 +64,6 @@ async def sources(lab: FrrLab) -> AsyncIterator[list[RouterSource]]:
         await source.close()
 
 
-async def polled(sources: list[RouterSource]) -> Seen:
-    return {item.key: item for source in sources for item in await source.collect()}
-
-
 def here(seen: Seen, name: str) -> SessionHere:
     fact = seen[Kind.SESSION_HERE, name].fact
     assert isinstance(fact, SessionHere)
@@ -81,6 +82,58 @@ async def test_every_fact_of_both_edges_is_read(lab: FrrLab, sources: list[Route
     assert here(seen, "ibgp@edge-2").established
     for interface in ("vxc-azure-a", "vxc-aws-a", "vpn-azure-1", "vpn-aws-1"):
         assert (Kind.LINK, f"edge-1 {interface}") in seen
+
+
+async def test_the_product_reads_from_real_edges_all_that_it_reads_from_modelled_ones(lab: FrrLab) -> None:
+    made = [RouterSource(lab.site, over.router, over) for over in (lab_session(lab, r.name) for r in lab.site.routers)]
+    everything_is_told(lab.site, await polled(made))
+    for source in made:
+        await source.close()
+
+
+@asynccontextmanager
+async def vtysh_account(lab: FrrLab, folder: Path) -> AsyncIterator[RouterSession]:
+    """A session of the read account on edge-1 when its shell is vtysh: another sshd, with a terminal and no guard."""
+    namespace, address = f"{lab._prefix}edge-1", "127.0.0.1"
+    door = Door("edge-1", namespace, folder)
+    await door.prepare(
+        AUTHORITY.user_ca.export_public_key("openssh").decode().strip(),
+        {"interlock-read": f"/usr/bin/vtysh -N {namespace}"},
+        sign_host_key,
+        ["edge-1", address],
+    )
+    config = folder / "sshd_config"
+    config.write_text(config.read_text().replace("PermitTTY no", "PermitTTY yes"))
+    await door.open()
+    changed = {"address": address, "ssh_port": door.port, "channel": "shell"}
+    login = replace(AUTHORITY, principals=("interlock-read",)).login(username="interlock-read")
+    over = RouterSession(lab.site.router("edge-1").model_copy(update=changed), login)
+    yield over
+    await over.close()
+    await door.shut()
+
+
+async def test_an_account_whose_shell_is_vtysh_tells_the_same_as_the_line_protocol(lab: FrrLab, tmp_path: Path) -> None:
+    line = lab_session(lab, "edge-1")
+    by_line = await polled([RouterSource(lab.site, line.router, line)])
+    async with vtysh_account(lab, tmp_path) as over:
+        by_shell = await polled([RouterSource(lab.site, over.router, over)])
+        whole = (await line.show(RUNNING)).text
+        assert (await over.show(RUNNING)).text.split() == whole.split()
+        with pytest.raises(CommandFailed, match="Unknown command: show nonsense"):
+            await over.show("show nonsense")
+        texts = [reply.text for reply in await over.shows(["show bgp summary json", "show bfd peers json"] * 20)]
+        assert [type(json.loads(text)) for text in texts] == [dict, list] * 20
+    await line.close()
+    assert set(by_shell) == set(by_line)
+    for key in by_line:
+        if key[0] not in {Kind.LINK, Kind.SESSION_HERE, Kind.BFD}:  # rates and ages differ
+            assert by_shell[key].fact == by_line[key].fact, key
+    for key in (key for key in by_line if key[0] is Kind.LINK):
+        link, other = by_shell[key].fact, by_line[key].fact
+        assert isinstance(link, Link)
+        assert isinstance(other, Link)
+        assert link == replace(other, in_mbps=None, out_mbps=None, errors=None)
 
 
 async def test_a_drain_moves_both_ways_and_its_inverse_leaves_the_clauses_byte_for_byte(

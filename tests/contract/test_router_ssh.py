@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +22,9 @@ from connectors.errors import (
 )
 from connectors.routers.channel import EXEC_CHANNELS, CommandFailed, InjectionRefused, Reply, ShowsOnly
 from connectors.routers.session import RouterSession
-from connectors.routers.ssh import HostCaMissing, HostNotTrusted
+from connectors.routers.ssh import Host, HostCaMissing, HostNotTrusted
 from network.inventory import Router
-from tests.contract.line_router import Answer, Authority, LineRouter, jumping, listening, until
+from tests.contract.line_router import Answer, Authority, LineRouter, black_hole, jumping, listening, openssh, until
 
 
 async def echo(request: str) -> Answer | None:
@@ -249,6 +251,46 @@ async def test_through_a_jump_host() -> None:
         over = RouterSession(declared, authority.login())
         assert (await over.show("show version")).text == "you said show version"
         await over.close()
+
+
+@pytest.mark.frr  # root, and /run/sshd, which the labs of real routers count
+async def test_through_a_jump_host_that_is_openssh(tmp_path: Path) -> None:
+    user = getpass.getuser()
+    authority = Authority(principals=(user,))
+    async with listening(LineRouter(echo, authority)) as router, openssh(authority, tmp_path) as port:
+        for channel in ("line", "exec", "shell"):
+            declared = Router(
+                name="edge-1", address="127.0.0.1", ssh_port=router.port, jump=f"localhost:{port}", channel=channel
+            )
+            over = RouterSession(declared, authority.login(username=user))
+            assert (await over.show("show version")).text == "you said show version", channel
+            await over.close()
+        stranger = RouterSession(declared, Authority(principals=(user,)).login(username=user))
+        with pytest.raises(HostNotTrusted):
+            await stranger.show("show version")
+
+
+async def test_a_far_end_that_fell_silent_is_noticed_by_keepalives_and_the_next_use_connects_anew() -> None:
+    async with listening(LineRouter(echo)) as router, black_hole(router.port) as (port, gone):
+        declared = Router(name="edge-1", address="127.0.0.1", ssh_port=port)
+        over = RouterSession(declared, router.authority.login(keepalive_s=0.1))
+        await over.show("show version")
+        gone.set()
+        await until(lambda: not over.connected, "the keepalives went unanswered")
+        gone.clear()
+        assert (await over.show("show two")).text == "you said show two"
+        assert over.connections == 2
+        await over.close()
+
+
+async def test_a_router_that_opens_no_channel_is_timed_out() -> None:
+    async with listening(LineRouter(echo)) as router, black_hole(router.port) as (port, gone):
+        login = router.authority.login(keepalive_s=30)
+        connection = await login.connect(Host("edge-1", "127.0.0.1", port))
+        gone.set()
+        with pytest.raises(TimedOut, match="edge-1"):
+            await connection.line_channel(0.1)
+        connection.abort()
 
 
 async def test_exec_carries_shows_at_most_eight_at_once_and_no_change() -> None:

@@ -178,7 +178,8 @@ def test_a_drained_path_is_a_spare_that_says_so_and_a_shut_one_is_none() -> None
 def test_a_flap_between_two_polls_is_told_from_the_counter_alone() -> None:
     """Before and after it the session stands; only the router's counter has moved, by 64."""
     peers = {state: frr.summary(capture(state, "show_bgp_summary_json.json") or "")[PRIMARY] for state in EXPECTED}
-    neighbor = frr.neighbors(capture("01-established", "show_bgp_neighbors_json.json") or "")[PRIMARY][0]
+    neighbor = frr.neighbor(capture("01-established", "show_bgp_neighbors_json.json") or "", PRIMARY)
+    assert neighbor
     first, kept = settle(frr.session_here(peers["01-established"], neighbor, None, frr.Over(), NOW)[0], None, None)
     later, _ = settle(frr.session_here(peers["15-bgp-up-bfd-down"], neighbor, None, frr.Over(), NOW)[0], None, kept)
     assert (first.established, later.established, first.drops, later.drops) == (True, True, 0, 64)
@@ -275,7 +276,10 @@ def test_a_daemon_that_is_missing_is_an_error_and_never_no_peers(name: str, said
 
 @pytest.mark.parametrize(
     ("name", "parse"),
-    [("no-bgp-instance-summary.txt", frr.summary), ("no-bgp-instance-neighbors.txt", frr.neighbors)],
+    [
+        ("no-bgp-instance-summary.txt", frr.summary),
+        ("no-bgp-instance-neighbors.txt", lambda text: frr.neighbor(text, PRIMARY)),
+    ],
 )
 def test_a_router_without_bgp_is_an_error_and_never_no_peers(name: str, parse: object) -> None:
     with pytest.raises(BadReply) as caught:

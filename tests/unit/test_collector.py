@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from connectors.collector import Collector
+from connectors.collector import AT_ONCE, Collector
 from connectors.errors import InterlockError, Throttled, Unreachable
 from connectors.ports import PartlySeen
 from network.observation import FabricPort, Kind, Observation
@@ -179,3 +179,34 @@ def test_retries_back_off_up_to_four_cadences_and_honour_retry_after() -> None:
     assert 0.5 <= collector._pause_s(source, 20, part) <= source.cadence_s
     slow = Source("b", "port-b", cadence_s=300.0)
     assert collector._pause_s(slow, 20, unreachable()) <= 10.0
+
+
+def test_a_poll_begins_a_cadence_after_the_one_before_and_a_slow_source_rests_too() -> None:
+    source = Source("a", "port-a", cadence_s=1.0)
+    collector = Collector([source], lambda: NOW, random.Random(7))
+    assert [round(collector._pause_s(source, 0, None, took), 6) for took in (0.0, 0.3, 0.95, 7.0)] == [1, 0.7, 0.1, 0.1]
+
+
+async def test_a_handful_begins_at_once_and_many_one_after_the_other() -> None:
+    sources = [Source(str(number), "port-a", cadence_s=60) for number in range(AT_ONCE + 10)]
+    async with collecting(*sources) as collector:
+        first = await collector.wait(after_revision=0, timeout_s=5)
+        assert sum(state.ok for state in first.sources.values()) <= AT_ONCE
+        await until(collector, lambda snapshot: all(s.ok for s in snapshot.sources.values()), "all have begun")
+
+
+async def test_any_number_of_polls_between_two_looks_is_one_revision() -> None:
+    sources = [Source(str(number), f"port-{number}", cadence_s=60) for number in range(AT_ONCE)]
+    collector = Collector(sources, lambda: NOW, random.Random(7))
+    before = collector.snapshot
+    await collector.start()
+    async with asyncio.timeout(5):
+        while not all(source.polls and not source.together for source in sources):  # noqa: ASYNC110 -- sets no event
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    after = collector.snapshot
+    assert (before.revision, after.revision, len(after.observations)) == (0, 1, AT_ONCE)
+    assert all(state.ok for state in after.sources.values())
+    assert collector.snapshot is after
+    assert not before.observations
+    await collector.stop()

@@ -13,7 +13,8 @@ from connectors.routers import frr, frr_config, frr_links, frr_routes
 from connectors.routers.channel import CommandFailed, Reply, judged
 from connectors.routers.frr_json import documents
 from connectors.routers.frr_reason import Reason
-from network.observation import BfdHere, Link, SessionHere
+from connectors.routers.frr_version import capabilities, version_and_host
+from network.observation import BfdHere, ReceivedRoute, SessionHere
 
 DATA = Path(__file__).parents[1] / "data" / "frr"
 PRIMARY, STANDBY, CORE = "169.254.10.2", "169.254.20.2", "10.0.0.2"
@@ -28,12 +29,13 @@ def capture(state: str, name: str) -> str:
 def session(state: str, peer: str = PRIMARY, router: str = "edge") -> tuple[SessionHere, Reason | None, BfdHere]:
     summary = frr.summary(capture(state, f"{router}__show_bgp_summary_json.json"))
     every = capture(state, f"{router}__show_bgp_neighbors_json.json")
-    known = frr.neighbors(every or capture(state, f"{router}__show_bgp_neighbors_{peer}_json.json"))
+    known = frr.neighbor(every or capture(state, f"{router}__show_bgp_neighbors_{peer}_json.json"), peer)
+    assert known is not None
     bfd = frr.bfd_peers(capture(state, f"{router}__show_bfd_peers_json.json") or "[]")
     interfaces = capture(state, f"{router}__show_interface_json.json")
     link = frr_links.interfaces(interfaces)["vlan101"] if interfaces else None
     over = frr.Over("vlan101", link) if peer == PRIMARY else frr.Over()
-    fact, reason = frr.session_here(summary[peer], known[peer][0], bfd.get(peer), over, NOW)
+    fact, reason = frr.session_here(summary[peer], known, bfd.get(peer), over, NOW)
     return fact, reason, frr.bfd_here(bfd, peer, router)
 
 
@@ -115,7 +117,7 @@ def test_our_own_shutdown_is_admin_and_its_text_is_in_the_configuration() -> Non
     fact, reason, _ = session("02-admin-shutdown")
     assert (fact.admin_shut, fact.over_limit, reason) == (True, False, None)
     assert fact.reason == "shut on our router"
-    running = capture("02-admin-shutdown", "edge__show_running-config.txt")
+    running = frr_config.running_config(capture("02-admin-shutdown", "edge__show_running-config.txt")).lines
     assert frr_config.shutdown_text(running, PRIMARY) == "CHG0012345 drain dx-primary; back 04:00Z"
     assert frr_config.shutdown_text(running, STANDBY) == ""
 
@@ -172,8 +174,9 @@ def test_forty_peers_are_told_apart() -> None:
 def test_a_router_without_bgp_is_not_a_router_without_peers() -> None:
     with pytest.raises(BadReply, match="no IPv4 BGP is configured"):
         frr.summary(capture("50-daemon-missing", "no-bgp-instance-summary.txt"))
-    with pytest.raises(BadReply, match="no neighbor"):
-        frr.neighbors(capture("50-daemon-missing", "no-bgp-instance-neighbors.txt"))
+    with pytest.raises(BadReply, match="not about"):
+        frr.neighbor(capture("50-daemon-missing", "no-bgp-instance-neighbors.txt"), PRIMARY)
+    assert frr.neighbor('{"bgpNoSuchNeighbor":true}', PRIMARY) is None
 
 
 @pytest.mark.parametrize("name", ["bgpd-stopped-summary.txt.err", "all-stopped-summary.txt.err"])
@@ -275,36 +278,122 @@ def test_an_interface_that_is_shut_has_no_operational_state() -> None:
     assert (dark.admin_up, dark.oper_up) == (True, False)
 
 
-def counters(received: int, sent: int, at_s: float) -> dict[str, frr_links.Sample]:
+def counters(received: int, sent: int) -> frr_links.Counters:
     stats = {"rx": {"bytes": received, "packets": 1}, "tx": {"bytes": sent, "packets": 1}}
-    return frr_links.counters(json.dumps([{"ifname": "vxc-azure-a", "stats64": stats}]), at_s)
+    return frr_links.counters(json.dumps([{"ifname": "vxc-azure-a", "stats64": stats}]))["vxc-azure-a"]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "rates"),
+    ("before", "after", "took_s", "rates"),
     [
-        ((0, 0, 10.0), (1_250_000, 250_000, 11.0), (10.0, 2.0)),
-        ((0, 0, 10.0), (1_250_000, 250_000, 12.0), (5.0, 1.0)),
-        ((9, 9, 10.0), (0, 10, 11.0), (None, None)),
-        ((0, 0, 10.0), (1000, 1000, 10.05), (None, None)),
-        ((0, 0, 10.0), (1000, 1000, 400.0), (None, None)),
+        ((0, 0), (1_250_000, 250_000), 1.0, (10.0, 2.0)),
+        ((0, 0), (1_250_000, 250_000), 2.0, (5.0, 1.0)),
+        ((9, 9), (0, 10), 1.0, None),
+        ((0, 0), (1000, 1000), 0.05, None),
+        ((0, 0), (1000, 1000), 390.0, None),
     ],
 )
 def test_rates_are_in_mbps_and_none_after_a_reset_or_an_absurd_interval(
-    before: tuple[int, int, float], after: tuple[int, int, float], rates: tuple[float | None, float | None]
+    before: tuple[int, int], after: tuple[int, int], took_s: float, rates: tuple[float, float] | None
 ) -> None:
-    old, new = counters(*before)["vxc-azure-a"], counters(*after)["vxc-azure-a"]
-    link = frr_links.with_rates(Link(admin_up=True, oper_up=True), old, new)
-    assert (link.in_mbps, link.out_mbps) == rates
+    assert frr_links.rates(counters(*before), counters(*after), took_s) == rates
 
 
 def test_the_first_sample_has_no_rate() -> None:
-    sample = counters(1, 1, 1.0)["vxc-azure-a"]
-    assert frr_links.with_rates(Link(admin_up=True, oper_up=True), None, sample).in_mbps is None
+    assert frr_links.rates(None, counters(1, 1), 1.0) is None
+
+
+def test_errors_are_of_both_directions_and_unknown_where_one_is() -> None:
+    row = {"ifname": "a", "stats64": {"rx": {"bytes": 0, "errors": 3}, "tx": {"bytes": 0, "errors": 4}}}
+    assert frr_links.counters(json.dumps([row]))["a"].errors == 7
+    del row["stats64"]["tx"]["errors"]
+    assert frr_links.counters(json.dumps([row]))["a"].errors is None
+
+
+def test_what_a_neighbor_sends_is_told_apart_from_what_our_policy_stopped() -> None:
+    folder = "edge__show_bgp_ipv4_unicast_neighbors_169.254.10.2"
+    accepted = frr_routes.accepted(capture("01-established", f"{folder}_routes_json.json"), PRIMARY)
+    stopped = frr_routes.stopped(capture("01-established", f"{folder}_filtered-routes_json.json"), PRIMARY)
+    assert accepted[0] == ReceivedRoute("10.50.0.0/16", (64512,), 200)
+    assert [route.prefix for route in accepted] == ["10.50.0.0/16", "10.51.0.0/16", "10.51.7.0/24"]
+    assert stopped.known
+    assert stopped.routes == tuple(
+        ReceivedRoute(prefix, (64512, 65010), accepted=False) for prefix in ("10.0.0.0/16", "10.1.0.0/16")
+    )
+    assert frr_routes.stopped(capture("02-admin-shutdown", f"{folder}_filtered-routes_json.json"), PRIMARY).routes == ()
+
+
+def test_a_router_that_keeps_nothing_that_it_stopped_says_so() -> None:
+    assert not frr_routes.stopped('{"warning":"Inbound soft reconfiguration not enabled"}', PRIMARY).known
+    with pytest.raises(BadReply, match="No such neighbor"):
+        frr_routes.stopped('{"warning":"No such neighbor in this view/vrf"}', PRIMARY)
+
+
+def test_the_way_to_a_peer_is_the_interface_that_the_kernel_uses() -> None:
+    every = json.loads(capture("01-established", "edge__show_ip_route_json.json"))
+
+    def ride(prefix: str) -> str | None:
+        return frr_routes.rides(json.dumps({prefix: every[prefix]}), prefix).interface
+
+    assert ride("10.50.0.0/16") == "vlan101"
+    assert ride("10.0.0.0/30") == "core0"
+    assert ride("10.0.0.0/16") is None  # a blackhole leads nowhere
+    assert frr_routes.rides("{}", PRIMARY).interface is None
+    unused = json.loads(json.dumps({"10.50.0.0/16": every["10.50.0.0/16"]}).replace('"fib": true', '"fib": false'))
+    assert frr_routes.rides(json.dumps(unused), PRIMARY).interface is None
+
+
+def test_bfd_downs_are_told_by_peer() -> None:
+    assert frr.bfd_downs(capture("15-bgp-up-bfd-down", "edge__show_bfd_peers_counters_json.json"))[PRIMARY] == 48
+
+
+@pytest.mark.parametrize(
+    ("version", "has", "lacks"),
+    [
+        ("8.4.4", {"bmp"}, {"per_neighbor_gshut", "nht_json", "mgmtd", "bmp_loc_rib", "bfd_strict"}),
+        ("8.5", {"bmp", "per_neighbor_gshut"}, {"mgmtd", "bmp_loc_rib"}),
+        ("10.3-dev-g1234", {"mgmtd", "bmp_loc_rib"}, {"bfd_strict"}),
+        ("10.10.1", {"bfd_strict"}, set()),
+        ("next", set(), {"bmp"}),
+    ],
+)
+def test_what_a_release_can_do(version: str, has: set[str], lacks: set[str]) -> None:
+    able = capabilities(f"FRRouting {version} (vm) on Linux(6.18.44).\nCopyright\n")
+    assert (able.platform, able.version) == ("frr", version)
+    assert has <= able.flags
+    assert not lacks & able.flags
+
+
+SECRETS = (
+    "password hunter22",
+    "password 8 hunter22",
+    "enable password 8 hunter22",
+    " neighbor 10.0.0.1 password hunter22",
+    " ip ospf authentication-key hunter22",
+    " ip ospf message-digest-key 1 md5 hunter22",
+    "  key-string hunter22",
+    " isis password clear hunter22",
+    " area-password md5 hunter22",
+    " ip rip authentication string hunter22",
+    " ip nhrp authentication hunter22",
+    "snmp-server community hunter22",
+)
+
+
+@pytest.mark.parametrize("line", SECRETS)
+def test_a_running_configuration_is_told_without_its_secrets(line: str) -> None:
+    text = capture("01-established", "edge__show_running-config.txt")
+    config = frr_config.running_config(text.replace("frr defaults", f"{line}\nfrr defaults"))
+    assert "hunter22" not in "\n".join(config.lines)
+    assert line.replace("hunter22", "[***]") in config.lines
+    plain = frr_config.running_config(text)
+    assert list(plain.lines) == text.splitlines()[3:]
+    assert plain.digest != config.digest
+    assert plain.digest == frr_config.running_config(text).digest
 
 
 def test_version() -> None:
-    assert frr.version(capture("01-established", "edge__show_version.txt")) == ("8.4.4", "vm")
+    assert version_and_host(capture("01-established", "edge__show_version.txt")) == ("8.4.4", "vm")
 
 
 def test_one_json_document_per_daemon_back_to_back() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from connectors.errors import BadReply, NotFound
 from connectors.routers import frr, frr_config, frr_links, frr_routes
 from connectors.routers.frr_json import documents
+from connectors.routers.frr_version import capabilities
 
 DATA = Path(__file__).parents[1] / "data" / "frr"
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -25,16 +26,17 @@ def sessions(text: str) -> None:
     """A summary with itself as neighbors reaches everything that makes a fact of the two."""
     peers = frr.summary(text)
     neighbors = json.loads((DATA / "04-bfd-down/edge__show_bgp_neighbors_json.json").read_text())["169.254.10.2"]
-    row = frr.neighbors(json.dumps({"x": neighbors}))["x"][0]
+    row = frr.neighbor(json.dumps({"x": neighbors}), "x")
+    assert row is not None
     for peer in peers.values():
         frr.session_here(peer, row, None, frr.Over(), NOW)
 
 
 def neighbor_facts(text: str) -> None:
     peers = frr.summary((DATA / "04-bfd-down/edge__show_bgp_summary_json.json").read_text())
-    for row, _ in frr.neighbors(text).values():
-        for peer in peers.values():
-            frr.session_here(peer, row, None, frr.Over(), NOW)
+    row = frr.neighbor(text, "169.254.10.2")
+    for peer in peers.values() if row is not None else ():
+        frr.session_here(peer, row, None, frr.Over(), NOW)
 
 
 def bfd_facts(text: str) -> None:
@@ -55,9 +57,22 @@ PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
         lambda text: frr_routes.advertised(text, "169.254.10.2", 65010),
         "01-established/edge__show_bgp_ipv4_unicast_neighbors_169.254.10.2_advertised-routes_json.json",
     ),
+    "accepted": (
+        lambda text: frr_routes.accepted(text, "169.254.10.2"),
+        "01-established/edge__show_bgp_ipv4_unicast_neighbors_169.254.10.2_routes_json.json",
+    ),
+    "stopped": (
+        lambda text: frr_routes.stopped(text, "169.254.10.2"),
+        "01-established/edge__show_bgp_ipv4_unicast_neighbors_169.254.10.2_filtered-routes_json.json",
+    ),
+    "rides": (
+        lambda text: frr_routes.rides(text, "10.50.0.0/16"),
+        "01-established/edge__show_ip_route_10.50.0.0-16_json.json",
+    ),
+    "bfd downs": (frr.bfd_downs, "15-bgp-up-bfd-down/edge__show_bfd_peers_counters_json.json"),
     "interfaces": (frr_links.interfaces, "05-link-down/edge__show_interface_json.json"),
-    "counters": (lambda text: frr_links.counters(text, 1.0), "05-link-down/edge__show_interface_json.json"),
-    "version": (frr.version, "01-established/edge__show_version.txt"),
+    "counters": (frr_links.counters, "05-link-down/edge__show_interface_json.json"),
+    "version": (capabilities, "01-established/edge__show_version.txt"),
     "documents": (lambda text: documents(text, "show"), "01-established/edge__show_route-map_json.txt"),
     "clauses": (frr_config.clauses, "01-established/edge__show_running-config.txt"),
     "clause": (
@@ -65,7 +80,7 @@ PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
         "01-established/edge__show_running-config.txt",
     ),
     "shutdown": (
-        lambda text: frr_config.shutdown_text(text, "169.254.10.2"),
+        lambda text: frr_config.shutdown_text(frr_config.running_config(text).lines, "169.254.10.2"),
         "02-admin-shutdown/edge__show_running-config.txt",
     ),
 }
@@ -92,7 +107,9 @@ def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [here, *(path for key, item in inner for path in paths(item, (*here, key)))]
 
 
-@pytest.mark.parametrize("name", ["summary", "neighbors", "bfd", "routes", "advertised", "interfaces"])
+@pytest.mark.parametrize(
+    "name", ["summary", "neighbors", "bfd", "routes", "advertised", "accepted", "stopped", "rides", "interfaces"]
+)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_real_reply_with_one_part_replaced_is_parsed_or_refused(name: str, data: st.DataObject) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.errors import BadReply, Denied
-from connectors.redact import MASK, MIN_LENGTH, RedactingFilter, Redactor, redactor
+from connectors.redact import _PATTERNS, MASK, MIN_LENGTH, RedactingFilter, Redactor, redactor
 
 # A value that holds a piece of the mask cannot be told from masked text (see Redactor).
 canaries = st.text(st.characters(codec="utf-8", exclude_characters="[*]"), min_size=MIN_LENGTH, max_size=40).filter(
@@ -209,3 +209,38 @@ def test_a_long_line_without_secrets_does_not_blow_up() -> None:
     began = perf_counter()
     Redactor().text("a-b_c" * 40_000 + "=" + "\\" * 1000 + '"' * 1000)
     assert perf_counter() - began < 2.0
+
+
+NAMES = [
+    *("password", "passwd", "passphrase", "secret", "secret_id", "auth-key", "shared_key", "pre-shared-key", "api_key"),
+    *("unseal_key", "security-token", "vault_token", "token", "authorization", "Proxy-Authorization", "x-vault-token"),
+    *(
+        "bearer",
+        "neighbor",
+        "10.0.0.1",
+        "hvs.",
+        "s.",
+        "b.",
+        "r.",
+        "AKIA",
+        "ASIA",
+        "eyJhbGciOi",
+        "-----BEGIN",
+        "-----END",
+    ),
+    *("RSA", "PRIVATE KEY-----", "<", ">", ":", "=", '"', "'", '\\"', ".", "-", "_", "ABCDEFGHIJKLMNOPQRSTUVWX"),
+    *("0123456789abcdefABCDEF01", "\u017f", "\u212a", "\u0130", "\u0131"),  # the odd relatives of s, k and i
+]
+words = st.sampled_from(NAMES)
+odd_case = st.tuples(words, st.sampled_from((str, str.upper, str.lower, str.title, str.swapcase))).map(
+    lambda pair: pair[1](pair[0])
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.one_of(odd_case, st.sampled_from(" \n"), texts), max_size=14).map("".join))
+def test_looking_for_parts_of_words_first_masks_all_that_the_patterns_alone_would(text: str) -> None:
+    wanted = text
+    for _, pattern, mask in _PATTERNS:
+        wanted = pattern.sub(mask, wanted)
+    assert Redactor().text(text) == wanted

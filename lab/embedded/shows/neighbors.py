@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.embedded import resets
 from lab.embedded.sessions import BfdSession
-from lab.embedded.shows.summary import messages
+from lab.embedded.shows.summary import messages, updates
 from lab.embedded.shows.view import EdgeView, Json, Neighbor, clock, number
 
 
@@ -119,16 +119,17 @@ def _graceful(*, up: bool) -> Json:
 
 
 def _messages(view: EdgeView, neighbor: Neighbor) -> Json:
-    mine, total = neighbor.mine, messages(view, neighbor)
+    mine, opens = neighbor.mine, neighbor.mine.established
+    out, into = (messages(view, neighbor, sent=way) for way in (True, False))
+    updates_out, updates_in = (updates(view, neighbor, sent=way) for way in (True, False))
     received = int(mine.reset.code == 13)
     sent = int(mine.reset.code in (11, 14))
-    opens, updates = mine.established, 4 * mine.established
     return {
         "depthInq": 0, "depthOutq": 0, "opensSent": opens, "opensRecv": opens, "notificationsSent": sent,
-        "notificationsRecv": received, "updatesSent": updates, "updatesRecv": updates,
-        "keepalivesSent": max(0, total - opens - updates), "keepalivesRecv": max(0, total - opens - updates),
+        "notificationsRecv": received, "updatesSent": updates_out, "updatesRecv": updates_in,
+        "keepalivesSent": max(0, out - opens - updates_out), "keepalivesRecv": max(0, into - opens - updates_in),
         "routeRefreshSent": 0, "routeRefreshRecv": 0, "capabilitySent": 0, "capabilityRecv": 0,
-        "totalSent": total, "totalRecv": total,
+        "totalSent": out, "totalRecv": into,
     }  # fmt: skip
 
 

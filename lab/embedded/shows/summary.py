@@ -32,27 +32,31 @@ def unicast(view: EdgeView) -> Json:
     }
 
 
-def messages(view: EdgeView, neighbor: Neighbor) -> int:
-    """About as many messages as a session of this age has exchanged: keepalives, and a handful at each start."""
+def updates(view: EdgeView, neighbor: Neighbor, *, sent: bool) -> int:
+    """A handful at each start, and one whenever what goes that way changed."""
+    return 4 * neighbor.mine.established + view.world.updates[view.router, neighbor.peer.address, sent]
+
+
+def messages(view: EdgeView, neighbor: Neighbor, *, sent: bool) -> int:
+    """About as many messages as a session of this age has exchanged: opens, updates, keepalives."""
     if neighbor.mine.since is None:
         return 0
     age = view.now - view.world.booted[view.router] if neighbor.mine.up else 0
-    return int(age / neighbor.peer.keepalive_s) + 5 * neighbor.mine.established
+    return int(age / neighbor.peer.keepalive_s) + neighbor.mine.established + updates(view, neighbor, sent=sent)
 
 
 def _peer(view: EdgeView, neighbor: Neighbor) -> Json:
     mine, address = neighbor.mine, neighbor.peer.address
     never = mine.since is None
     age = 0.0 if mine.since is None else view.now - mine.since
-    count = messages(view, neighbor)
     up = mine.up
     return {
         **({} if never else {"hostname": neighbor.name}),
         "remoteAs": neighbor.peer.asn,
         "localAs": view.speaker.asn,
         "version": 4,
-        "msgRcvd": count,
-        "msgSent": count,
+        "msgRcvd": messages(view, neighbor, sent=False),
+        "msgSent": messages(view, neighbor, sent=True),
         "tableVersion": 0,
         "outq": 0,
         "inq": 0,
