@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 
 from connectors.errors import InterlockError, Sealed, Throttled, TimedOut, Unreachable
-from connectors.ports import Clock, PartlySeen, Remembers, StatusSource
+from connectors.ports import Clock, PartlySeen, Remembers, StatusSource, Stream
 from connectors.redact import redactor
 from network.observation import Observation
 from network.snapshot import Snapshot, SourceState
@@ -30,10 +30,13 @@ class Collector:
     """`snapshot` is the newest; `wait` gives the next; `poke` asks a source to look now.
 
     A source that never answered has last_ok None and error None. `rng` spreads the retries of broken sources.
+    `streams` speak by themselves, through `push` and `poke`.
     """
 
-    def __init__(self, sources: Sequence[StatusSource], now: Clock, rng: random.Random) -> None:
-        self._sources, self._now, self._rng = tuple(sources), now, rng
+    def __init__(
+        self, sources: Sequence[StatusSource], now: Clock, rng: random.Random, streams: Sequence[Stream] = ()
+    ) -> None:
+        self._sources, self._now, self._rng, self._streams = tuple(sources), now, rng, tuple(streams)
         self._pokes = {source.name: asyncio.Event() for source in self._sources}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -48,6 +51,7 @@ class Collector:
         """Begin polling every source at once; a second start does nothing."""
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._watch(each), name=each.name) for each in self._sources]
+            self._tasks += [asyncio.create_task(self._hear(each), name=each.name) for each in self._streams]
 
     async def stop(self) -> None:
         """End the polls and close the sources; the last snapshot stays readable."""
@@ -61,6 +65,10 @@ class Collector:
         """Poll early: something changed. Raises KeyError for a source that does not exist."""
         self._pokes[source].set()
 
+    def push(self, seen: Sequence[Observation]) -> None:
+        """Fold in what was told without being asked for; a poll that was asked before it does not undo it."""
+        self._turn(self._snapshot.with_observations(seen))
+
     async def wait(self, after_revision: int, timeout_s: float) -> Snapshot:
         """The first snapshot newer than `after_revision`; after `timeout_s` seconds whatever there is."""
         with contextlib.suppress(TimeoutError):
@@ -68,6 +76,12 @@ class Collector:
                 while self._snapshot.revision <= after_revision:
                     await self._changed.wait()
         return self._snapshot
+
+    async def _hear(self, stream: Stream) -> None:
+        try:
+            await stream.run(self)
+        except Exception:
+            log.exception("stream %s failed in our own code", stream.name)
 
     async def _watch(self, source: StatusSource) -> None:
         loop, poke = asyncio.get_running_loop(), self._pokes[source.name]
@@ -129,7 +143,11 @@ class Collector:
         text = None if error is None else redactor.text(str(error))
         reachable = answered or not isinstance(error, AWAY)
         snapshot = self._snapshot.with_observations(seen) if seen else self._snapshot
-        self._snapshot = snapshot.with_source(SourceState(source.name, source.kind, last_ok, text, reachable))
+        self._turn(snapshot.with_source(SourceState(source.name, source.kind, last_ok, text, reachable)))
+
+    def _turn(self, snapshot: Snapshot) -> None:
+        """The next snapshot, told to everybody who waits for one."""
+        self._snapshot = snapshot
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from network.layers import View
-from network.observation import Advertised, Kind, SessionHere
+from network.observation import Advertised, BmpFeed, Kind, SessionHere
 from network.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FLAP_DROPS = 2
 #: A session that has held for this long flaps no more.
 FLAP_CLEARS = timedelta(minutes=1)
+#: A BMP stream that is back within this time was not missed: polling went on.
+BMP_MISSED = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> tuple[Alert, ...]:
     """Every alert, the gravest first, otherwise in site-file order."""
-    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds)]
+    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_bmp(view), *_clouds(view, clouds)]
     return tuple(sorted(found, key=lambda alert: _RANK[alert.severity]))
 
 
@@ -60,6 +62,17 @@ def _inside(view: View) -> Iterator[Alert]:
         if session.internal and here and not here.established:
             text = f"{session.router} and {session.there} do not exchange routes: {here.reason or here.state}"
             yield Alert(f"session:{session.name}", "warning", session.name, text, here.since)
+
+
+def _bmp(view: View) -> Iterator[Alert]:
+    """A BMP stream that the site configures and that is not there: losses show a poll later, and nothing else."""
+    for router in view.site.routers:
+        if router.bmp is None and view.site.systems.bmp_listen is None:
+            continue
+        feed = view.snapshot.fresh(Kind.BMP, router.name, BmpFeed, view.now)
+        if feed is None or not (feed.up or (feed.since and view.now - feed.since < BMP_MISSED)):
+            text = f"no BMP from {router.name}, it is polled alone: {feed.state if feed else 'nothing is known of it'}"
+            yield Alert(f"bmp:{router.name}", "warning", router.name, text, feed.since if feed else None)
 
 
 def _clouds(view: View, clouds: Sequence[CloudHealth]) -> Iterator[Alert]:
