@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Awaitable, Sequence
 
@@ -77,7 +78,7 @@ class BmpStream:
     async def _dial(self, feed: RouterFeed, address: str) -> None:
         failures = 0
         while True:
-            failures = 0 if await self._guarded(feed, self._visit(feed, address)) else failures + 1
+            failures = 0 if await self._guarded(feed, self._visit(feed, address), address) else failures + 1
             await asyncio.sleep(self._pause_s(failures))
 
     async def _visit(self, feed: RouterFeed, address: str) -> None:
@@ -109,7 +110,7 @@ class BmpStream:
                     int(port),
                 )
             except OSError as error:
-                self._waiting(f"cannot listen on {address}: {error.strerror or error}")
+                self._waiting(f"cannot listen on {address} ({_words(error)})")
                 await asyncio.sleep(self._pause_s(5))
                 continue
             self._waiting(f"waiting for the router to connect to {address}")
@@ -127,7 +128,7 @@ class BmpStream:
         try:
             if met := await self._met(incoming):
                 feed, more = met
-                await self._guarded(feed, self._follow(feed, incoming, more))
+                await self._guarded(feed, self._follow(feed, incoming, more), incoming.address)
         finally:
             incoming.close()
 
@@ -177,16 +178,16 @@ class BmpStream:
             self._sink.poke(feed.name)
         self._publish()
 
-    async def _guarded(self, feed: RouterFeed, connection: Awaitable[None]) -> bool:
+    async def _guarded(self, feed: RouterFeed, connection: Awaitable[None], where: str) -> bool:
         """Go through one connection whatever happens on it; True when it had become a stream."""
         try:
             await connection
         except InterlockError as error:
             why = error.what
         except TimeoutError:
-            why = f"no connection within {CONNECT_S:g} s"
+            why = f"no connection to {where} within {CONNECT_S:g} s"
         except OSError as error:
-            why = f"no connection ({error.strerror or error})"
+            why = f"no connection to {where} ({_words(error)})"
         except Exception as error:
             log.exception("the BMP stream of %s failed in our own code", feed.name)
             why = f"our own fault, {type(error).__name__}: {error}"
@@ -217,6 +218,11 @@ class BmpStream:
             self._said[feed.name] = (feed.fact, at)
         if due:
             self._sink.push([observe(feed, self._clock(), FRESH_S) for feed in due])
+
+
+def _words(error: OSError) -> str:
+    """The system's own words: asyncio puts the address in their place."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
 
 
 def bmp_stream(site: Site, clock: Clock, rng: random.Random) -> Sequence[BmpStream]:

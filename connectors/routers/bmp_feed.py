@@ -84,8 +84,7 @@ class RouterFeed:
         # A new stream begins with every session that is up: that is a list and no event.
         events = [each for each in told.values() if was_ready or isinstance(each, PeerDown)]
         seen = [self._observe(each, snapshot, now) for each in events]
-        ask = bool(events) or (was_ready and moved) or self._ready != was_ready
-        return News(tuple(item for item in seen if item is not None), ask)
+        return News(tuple(item for item in seen if item is not None), ask=bool(events) or (was_ready and moved))
 
     def compare(self, snapshot: Snapshot, now: datetime) -> None:
         """Hold each polled session, once a poll, against what the stream says; more than PATIENCE polls decide."""
