@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, until
+from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, source, until
 
 pytestmark = [pytest.mark.alone, pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
 
@@ -83,6 +86,59 @@ def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cl
     for counts in cli.ok("lab", "traffic", "--json").json["clouds"].values():
         assert counts["longest_gap_in_ms"] <= EGRESS_GAP_MS, counts
         assert counts["longest_gap_out_ms"] <= RETURN_GAP_MS, counts
+
+
+def namespace(node: str) -> str:
+    return next(Path("/run/netns").glob(f"il-*-{node}")).name
+
+
+def vtysh(node: str, *lines: str) -> None:
+    words = [word for line in ("configure terminal", *lines) for word in ("-c", line)]
+    subprocess.run(["vtysh", "-N", namespace(node), *words], check=True, capture_output=True)
+
+
+def bgpd(node: str) -> tuple[int, list[str]]:
+    """The router's BGP daemon: its process, and the command that started it."""
+    found = subprocess.run(["pgrep", "-f", f"bgpd -N {namespace(node)} "], check=True, capture_output=True, text=True)
+    pid = int(found.stdout.split()[0])
+    return pid, Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+
+
+@pytest.mark.parametrize("options", [(), ("--silent",)], ids=["light lost", "silent"])
+def test_a_lost_er_primary_is_told_while_bmp_is_there(cli: Cli, watch: Observer, options: tuple[str, ...]) -> None:
+    cli.ok("lab", "fail", "er-primary", *options)
+    _, document = watch.until("er-primary is down", lambda d: path(d, "azure/er-primary")["verdict"] == "down", 5)
+    assert alert(document, "bmp:") is None
+    watch.until("egress is on er-secondary", lambda d: cloud(d, "azure")["carried_by"] == [PORT_B["azure"]], 5)
+
+
+def test_without_bmp_an_alert_says_so_polling_goes_on_and_it_comes_back_by_itself(cli: Cli, watch: Observer) -> None:
+    vtysh("edge-2", "router bgp 65010", "no bmp targets stations")
+    _, document = watch.until("no BMP from edge-2", lambda d: alert(d, "bmp:edge-2"), 10)
+    told = alert(document, "bmp:edge-2")
+    assert told
+    assert told["severity"] == "warning"
+    assert "it is polled alone" in told["text"]
+    assert source(document, "edge-2")["ok"]
+    cli.ok("lab", "fail", "er-secondary", "--silent")
+    watch.until("polling sees a loss", lambda d: path(d, "azure/er-secondary")["layers"]["bgp_here"] == "down", 5)
+    vtysh("edge-2", "router bgp 65010", "bmp targets stations", "bmp stats interval 5000",
+          "bmp monitor ipv4 unicast pre-policy", "bmp monitor ipv4 unicast post-policy",
+          "bmp listener 127.0.0.1 port 11019")  # fmt: skip
+    watch.until("BMP is back", lambda d: alert(d, "bmp:edge-2") is None, 20)
+
+
+def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, watch: Observer) -> None:
+    pid, command = bgpd("edge-2")
+    os.kill(pid, signal.SIGKILL)
+    _, document = watch.until("both ways of knowing edge-2 are told", lambda d: alert(d, "bmp:edge-2"), 10)
+    assert source(document, "edge-1")["ok"]
+    assert alert(document, "bmp:edge-1") is None
+    assert cloud(document, "azure")["carried_by"] == [PORT_A["azure"]]
+    # Not a child of this process: it lives in its namespace and ends with it, as the first one would have.
+    subprocess.run(["setsid", "-f", "ip", "netns", "exec", namespace("edge-2"), *command], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 60)
 
 
 Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
