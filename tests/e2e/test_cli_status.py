@@ -9,6 +9,7 @@ import pty
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -421,6 +422,10 @@ def test_a_flapping_session_is_an_alert_of_its_own(lab: Cli, rested: Observer) -
         _, seen = fresh.until("flaps", lambda d: alert(d, "flap:azure/er-primary"), since=since)
         lab.heal()
     assert [each["severity"] for each in seen["alerts"] if each["id"].startswith("flap:")] == ["warning"]
+    at = [datetime.fromisoformat(line["at"]) for line in rested.documents]
+    assert min((fifth - one).total_seconds() for one, fifth in zip(at, at[4:], strict=False)) > 0.9, (
+        "four lines a second at most"
+    )
 
 
 def test_asymmetry_is_told_with_both_ways(lab: Cli, rested: Observer) -> None:
