@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 
 from connectors.errors import InterlockError, Sealed, Throttled, TimedOut, Unreachable
-from connectors.ports import Clock, PartlySeen, Remembers, StatusSource
+from connectors.ports import Clock, PartlySeen, Remembers, StatusSource, Stream
 from connectors.redact import redactor
 from network.observation import Observation
 from network.snapshot import Snapshot, SourceState
@@ -34,10 +34,13 @@ class Collector:
     A source that never answered has last_ok None and error None. `rng` spreads the retries of broken sources.
     Polls are folded into the snapshot when somebody reads it: two hundred
     routers a second cost a reader at 4 Hz four copies, not two hundred.
+    `streams` speak by themselves, through `push` and `poke`.
     """
 
-    def __init__(self, sources: Sequence[StatusSource], now: Clock, rng: random.Random) -> None:
-        self._sources, self._now, self._rng = tuple(sources), now, rng
+    def __init__(
+        self, sources: Sequence[StatusSource], now: Clock, rng: random.Random, streams: Sequence[Stream] = ()
+    ) -> None:
+        self._sources, self._now, self._rng, self._streams = tuple(sources), now, rng, tuple(streams)
         self._pokes = {source.name: asyncio.Event() for source in self._sources}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -48,7 +51,7 @@ class Collector:
 
     @property
     def snapshot(self) -> Snapshot:
-        if self._told:
+        if self._told or self._seen:
             self._snapshot = self._snapshot.folded(self._seen, [self._states[name] for name in self._told])
             self._seen, self._told = [], set()
         return self._snapshot
@@ -63,6 +66,7 @@ class Collector:
             waits = (max(0, index + 1 - AT_ONCE) * STAGGER_S for index in range(len(self._sources)))
             pairs = zip(self._sources, waits, strict=True)
             self._tasks = [asyncio.create_task(self._watch(each, wait_s), name=each.name) for each, wait_s in pairs]
+            self._tasks += [asyncio.create_task(self._hear(each), name=each.name) for each in self._streams]
 
     async def stop(self) -> None:
         """End the polls and close the sources; the last snapshot stays readable."""
@@ -76,6 +80,10 @@ class Collector:
         """Poll early: something changed. Raises KeyError for a source that does not exist."""
         self._pokes[source].set()
 
+    def push(self, seen: Sequence[Observation]) -> None:
+        """Fold in what was told without being asked for; a poll that was asked before it does not undo it."""
+        self._turn(seen)
+
     async def wait(self, after_revision: int, timeout_s: float) -> Snapshot:
         """The first snapshot newer than `after_revision`; after `timeout_s` seconds whatever there is."""
         with contextlib.suppress(TimeoutError):
@@ -83,6 +91,12 @@ class Collector:
                 while self.snapshot.revision <= after_revision:
                     await self._changed.wait()
         return self.snapshot
+
+    async def _hear(self, stream: Stream) -> None:
+        try:
+            await stream.run(self)
+        except Exception:
+            log.exception("stream %s failed in our own code", stream.name)
 
     async def _watch(self, source: StatusSource, wait_s: float) -> None:
         loop, poke = asyncio.get_running_loop(), self._pokes[source.name]
@@ -144,8 +158,12 @@ class Collector:
         text = None if error is None else redactor.text(str(error))
         reachable = answered or not isinstance(error, AWAY)
         self._states[source.name] = SourceState(source.name, source.kind, last_ok, text, reachable)
-        self._seen += seen
         self._told.add(source.name)
+        self._turn(seen)
+
+    def _turn(self, seen: Sequence[Observation]) -> None:
+        """Told to everybody who waits for a next snapshot."""
+        self._seen += seen
         self._changed.set()
         self._changed = asyncio.Event()
 

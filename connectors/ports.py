@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from connectors.errors import InterlockError
 from network.observation import Observation
+from network.snapshot import Snapshot
 
 Secret_co = TypeVar("Secret_co", covariant=True)
 Clock = Callable[[], datetime]
@@ -37,6 +38,25 @@ class Remembers(Protocol):
 
     def forget(self) -> None:
         """The next collect reads everything anew: something has changed."""
+
+
+class Sink(Protocol):
+    """Where a stream's news go: folded into the snapshot at once, with a source asked for the rest."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+    def push(self, seen: Sequence[Observation]) -> None: ...
+    def poke(self, source: str) -> None: ...
+    async def wait(self, after_revision: int, timeout_s: float) -> Snapshot: ...
+
+
+class Stream(Protocol):
+    """A system that speaks by itself. It is no source: when it is gone, polling goes on as before."""
+
+    name: str
+
+    async def run(self, sink: Sink) -> None:
+        """Listen until cancelled, telling `sink` what comes; connects again by itself. Lets go of all when it ends."""
 
 
 class AzureSecret(Protocol):

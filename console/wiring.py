@@ -13,6 +13,7 @@ from typing import Any
 from connectors.collector import Collector
 from connectors.ports import StatusSource
 from connectors.pulse import PulseSource
+from connectors.routers.bmp import bmp_stream
 from connectors.servicenow import ServiceNow
 from console.session import OperatorSession
 from console.sites import Chosen
@@ -54,8 +55,9 @@ async def watching(chosen: Chosen, operator: str | None) -> AsyncIterator[Watch]
     """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves."""
     session = OperatorSession(chosen.site, chosen.lab_folder, operator)
     desk = _TicketDesk(chosen.site, session)
-    # Jitter only: nobody could use knowing it.
-    collector = Collector(_sources(chosen.site, session, desk), utc_now, random.Random())  # noqa: S311
+    jitter = random.Random()  # noqa: S311 -- nobody could use knowing it
+    streams = bmp_stream(chosen.site, utc_now, jitter)
+    collector = Collector(_sources(chosen.site, session, desk), utc_now, jitter, streams)
     await collector.start()
     follow = asyncio.create_task(_look_again(chosen.site, collector), name="look again")
     try:

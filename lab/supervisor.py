@@ -122,6 +122,7 @@ def _write_site(target: Path, addresses: dict[str, Any]) -> None:
     document = yaml.safe_load(REFERENCE.read_text())
     for router in document["routers"]:
         router["address"], router["ssh_port"] = addresses["ssh"][router["name"]]
+        router["bmp"] = addresses["bmp"][router["name"]]
     for name, address in addresses["systems"].items():
         system = document["systems"][name]
         system["address"] = address

@@ -26,8 +26,10 @@ from network.sitecheck import nearest
 class World(Facts, Protocol):
     """A network that can be broken and mended: the embedded model or real routers."""
 
-    endpoints: dict[str, tuple[str, int]]
-
+    @property
+    def endpoints(self) -> dict[str, tuple[str, int]]: ...
+    @property
+    def bmp_endpoints(self) -> dict[str, tuple[str, int]]: ...
     @property
     def failed(self) -> tuple[str, ...]: ...
     async def fail(self, thing: str, *, silent: bool, oneway: bool, supernet: bool) -> None: ...
@@ -146,6 +148,7 @@ class Systems:
             "ssh": {name: list(endpoint) for name, endpoint in self._world.endpoints.items()},
             "systems": at,
             "tokens": {"megaport": f"{at['megaport']}/oauth2/token", "azure": at["azure"]},
+            "bmp": {name: f"{host}:{port}" for name, (host, port) in self._world.bmp_endpoints.items()},
             "host_ca": self._vault.host_ca_line,
             "probe_ports": getattr(self._world, "probe_ports", {}),
         }

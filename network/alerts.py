@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from network import accepted, flaps, leaks, maintenance, remedies, standby
 from network.alert import Alert, Remedy
 from network.bgp import shut_for_a_change
 from network.layers import View
-from network.observation import HubPreference, Kind, SessionHere
+from network.observation import BmpFeed, HubPreference, Kind, SessionHere
 from network.symmetry import BASIS
 from network.verdict import Verdict
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Alert", "Remedy", "alerts_of"]
 
+#: A BMP stream that is back within this time was not missed: polling went on.
+BMP_MISSED = timedelta(seconds=2)
 #: Seconds from which on the age of the way back is worth saying.
 OLD_S = 10.0
 
@@ -33,6 +36,7 @@ def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHea
         *_paths(view, paths),
         *_drained(paths),
         *_inside(view),
+        *_bmp(view),
         *standby.alerts(view),
         *_clouds(clouds, paths),
         *_preferences(view),
@@ -80,6 +84,17 @@ def _inside(view: View) -> Iterator[Alert]:
         if lost:
             text = f"{session.router} and {session.there} do not exchange routes: {lost.reason or lost.state}"
             yield Alert(f"session:{session.name}", "warning", session.name, text, lost.since)
+
+
+def _bmp(view: View) -> Iterator[Alert]:
+    """A BMP stream that the site configures and that is not there: losses show a poll later, and nothing else."""
+    for router in view.site.routers:
+        if router.bmp is None and view.site.systems.bmp_listen is None:
+            continue
+        feed = view.fresh(Kind.BMP, router.name, BmpFeed)
+        if feed is None or not (feed.up or (feed.since and view.now - feed.since < BMP_MISSED)):
+            text = f"no BMP from {router.name}, it is polled alone: {feed.state if feed else 'nothing is known of it'}"
+            yield Alert(f"bmp:{router.name}", "warning", router.name, text, feed.since if feed else None)
 
 
 def _clouds(clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> Iterator[Alert]:

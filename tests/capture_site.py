@@ -131,7 +131,9 @@ def _links(site: Site, state: str) -> list[Observation]:
     text = capture(state, "show_interface_json.json")
     found = frr_links.interfaces(text) if text else {}
     wanted = [site.vxc(str(path.vxc)).interface for path in site.paths]
-    return [seen(Kind.LINK, f"edge {name}", found[name], age_s=0.1) for name in wanted if name in found]
+    # Counters as of a first poll: nothing was watched before it.
+    facts = {name: replace(found[name], downs=0) for name in wanted if name in found}
+    return [seen(Kind.LINK, f"edge {name}", fact, age_s=0.1) for name, fact in facts.items()]
 
 
 def _sessions(site: Site, state: str) -> list[Observation]:
@@ -142,8 +144,8 @@ def _sessions(site: Site, state: str) -> list[Observation]:
     for session in site.sessions:
         peer = str(session.peer)
         text = capture(state, "show_bgp_neighbors_json.json") or capture(state, f"show_bgp_neighbors_{peer}_json.json")
-        neighbor = frr.neighbor(text, peer) if text else None
-        if neighbor is None or peer not in summary:
+        neighbor = frr.neighbor(text, peer) if text and peer in summary else None
+        if neighbor is None:
             continue
         path = site.path_of_session(session.name)
         interface = site.interface(path) if path else ""
@@ -159,7 +161,7 @@ def _sessions(site: Site, state: str) -> list[Observation]:
 
 def _with_text(fact: SessionHere, state: str, peer: str) -> SessionHere:
     running = capture(state, "show_running-config.txt")
-    text = frr_config.shutdown_text(running, peer) if running and fact.admin_shut else ""
+    text = frr_config.shutdown_text(running.splitlines(), peer) if running and fact.admin_shut else ""
     return replace(fact, shutdown_text=text)
 
 

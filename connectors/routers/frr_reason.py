@@ -83,18 +83,23 @@ def _notified(neighbor: NeighborRow, bfd: BfdRow | None) -> Reason | None:
     )
     if not code:
         return None
-    if code == "0602" and received:
-        said = f": {neighbor.last_shutdown_description}" if neighbor.last_shutdown_description else ""
-        return Reason(f"shut by the far end{said}")
     if code == "060A":
         return Reason(_bfd_words(received=received, bfd=bfd))
-    known = (_RECEIVED if received else _SENT).get(code)
-    if known is None:
-        way = "far end sent" if received else "we sent"
-        known = f"{way} BGP notification {code} {neighbor.last_notification_reason}".rstrip()
+    known = notified_words(
+        code, received=received, said=neighbor.last_shutdown_description, name=neighbor.last_notification_reason
+    )
     if code == "0400" and not received and bfd is not None and bfd.status == "up":
         known += "; BFD is up, so the link is fine and its BGP process is not"
     return Reason(known)
+
+
+def notified_words(code: str, *, received: bool, said: str = "", name: str = "") -> str:
+    """What a NOTIFICATION means; `code` as FRR prints it, `said` its shutdown text, `name` what to call an odd one."""
+    if code == "0602" and received:
+        return f"shut by the far end: {said}" if said else "shut by the far end"
+    known = (_RECEIVED if received else _SENT).get(code)
+    way = "far end sent" if received else "we sent"
+    return known or f"{way} BGP notification {code} {name}".rstrip()
 
 
 def _bfd_words(*, received: bool, bfd: BfdRow | None) -> str:

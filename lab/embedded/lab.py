@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from lab.embedded.bmp import BmpSpeaker
 from lab.embedded.door import ADDRESS, Door, SignHostKey
 from lab.embedded.reflectors import open_reflectors
 from lab.embedded.shows.view import EdgeView
@@ -19,12 +20,18 @@ from network.inventory import Site
 
 
 class EmbeddedLab:
-    """Implements `lab.facts.Facts`. `endpoints` are the edges' SSH servers, `probe_ports` the paths' reflectors."""
+    """Implements `lab.facts.Facts`.
+
+    `endpoints` are the edges' SSH servers, `bmp_endpoints` where they accept BMP stations, `probe_ports` the paths'
+    reflectors.
+    """
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.endpoints: dict[str, tuple[str, int]] = {}
+        self.bmp_endpoints: dict[str, tuple[str, int]] = {}
         self.probe_ports: dict[str, int] = {}
+        self._speakers: dict[str, BmpSpeaker] = {}
         self._doors: dict[str, Door] = {}
         self._reflectors: dict[str, asyncio.DatagramTransport] = {}
         self.world: World
@@ -35,11 +42,15 @@ class EmbeddedLab:
         self.world = World(self.site, Clock(time.time()))
         self._things = Things(self.world)
         for router in self.site.routers:
-            door = Door(router.name, Vty(EdgeView(self.world, router.name), ledger), user_ca_line)
+            view = EdgeView(self.world, router.name)
+            door = Door(router.name, Vty(view, ledger), user_ca_line)
             await door.certify(sign_host_key)
             await door.open()
             self._doors[router.name] = door
             self.endpoints[router.name] = (ADDRESS, door.port)
+            self._speakers[router.name] = speaker = BmpSpeaker(view)
+            await speaker.open()
+            self.bmp_endpoints[router.name] = (ADDRESS, speaker.port)
         self._reflectors = await open_reflectors(self.world)
         self.probe_ports = {name: t.get_extra_info("sockname")[1] for name, t in self._reflectors.items()}
 
@@ -49,6 +60,8 @@ class EmbeddedLab:
             transport.close()
         for door in self._doors.values():
             await door.shut()
+        for speaker in self._speakers.values():
+            await speaker.shut()
         self.world.clock.stop()
 
     @property
@@ -82,8 +95,10 @@ class EmbeddedLab:
             up = self.world.links.router_up(name)
             if up and not door.is_open:
                 await door.open()
+                await self._speakers[name].open()
             elif not up and door.is_open:
                 await door.shut()
+                await self._speakers[name].shut()
 
     # --- lab.facts.Facts, from the world ---
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
@@ -52,6 +52,7 @@ class World:
         self.adjacencies = start.adjacencies(site)
         self.hung_bfd: set[str] = set()
         self.leaks: dict[tuple[str, str], tuple[BgpRoute, ...]] = {}
+        self.watchers: list[Callable[[], None]] = []  # told after every change of a session or a table
         self.started = clock.now() - AGE_AT_START_S
         self.booted = {router.name: self.started for router in site.routers}
         self.tables: dict[str, Table] = {}
@@ -73,6 +74,7 @@ class World:
             self.settle()
         else:
             self.clock.after("routes", delay_s, self.settle)
+            self._tell()
 
     def recheck(self) -> None:
         """Links, interfaces or neighbors changed: every session looks again at what it needs."""
@@ -107,6 +109,11 @@ class World:
         if self._enforce_limits():
             self.settle()
         self._reload_traffic()
+        self._tell()
+
+    def _tell(self) -> None:
+        for look in self.watchers:
+            look()
 
     def edited(self, router: str, touched: set[str]) -> None:
         """A configuration changed: attachments, neighbors and interfaces act now, policy by FRR's delay timer."""

@@ -17,6 +17,8 @@ PIN_TABLE = 100
 #: they send to each other: eleven of 200 datagrams a second were lost in a graceful drain. edge-1's kernel therefore
 #: waits as long as edge-2 needs. Measured, datagrams lost by a drain and by its undo: 53 ms 2/0, 58 ms 0/0, 70 ms 0/2.
 FIB_HOLD_MS = 58
+#: Where an edge accepts BMP stations, inside its own namespace.
+BMP_ADDRESS, BMP_PORT = "127.0.0.1", 11019
 
 
 def probe_net(site: Site) -> IPv4Network:
@@ -76,6 +78,7 @@ def _edge(topology: Topology, edge: str, common: dict[str, Any]) -> dict[str, st
         drain_local_pref=site.policy.drain_local_pref,
         sessions=sessions,
         ibgp=_ibgp(site, edge),
+        bmp={"address": BMP_ADDRESS, "port": BMP_PORT},
         **common,
     )
     bfd = [{"address": s["peer"], "bfd": s["bfd"]} for s in sessions if s["bfd"]]

@@ -12,6 +12,8 @@ BIN = Path("/usr/lib/frr")
 SOCKETS = Path("/var/run/frr")
 CONFIGS = Path("/etc/frr")
 ZEBRA_DEADLINE_S = 15.0
+#: Loadable modules; without configuration of their own they do nothing.
+MODULES = {"bgpd": ("-M", "bmp")}
 
 
 def write(namespace: str, files: dict[str, str]) -> None:
@@ -46,6 +48,7 @@ async def _spawn(namespace: str, daemon: str, log: Path) -> asyncio.subprocess.P
         return await asyncio.create_subprocess_exec(
             "ip", "netns", "exec", namespace, str(BIN / daemon), "-N", namespace,
             "-f", str(CONFIGS / namespace / f"{daemon}.conf"), "--log", "stdout", "--log-level", "notifications",
+            *MODULES.get(daemon, ()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.facts import FarSession
 from lab.frr import config, daemons, doors, namespaces, owner, sweep, things
+from lab.frr.bmp_door import BmpDoor
 from lab.frr.children import Children
 from lab.frr.doors import Door, SignHostKey
 from lab.frr.errors import CommandFailed, FrrLabError, LeftBehind, NotReady, UnknownThing
@@ -39,6 +40,7 @@ class FrrLab:
         self._topology = build(site)
         self._ledger = ledger or Ledger()
         self._doors: dict[str, Door] = {}
+        self._bmp: dict[str, BmpDoor] = {}
         self._processes: list[asyncio.subprocess.Process] = []
         self._vtys: dict[str, Vty] = {}
         self._active: dict[str, Failure] = {}
@@ -73,7 +75,7 @@ class FrrLab:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await asyncio.gather(*(door.shut() for door in self._doors.values()))
+        await asyncio.gather(*(door.shut() for door in self._ways_in()))
         for vty in self._vtys.values():
             vty.close()
         if self._writes:
@@ -92,6 +94,11 @@ class FrrLab:
     def endpoints(self) -> dict[str, tuple[str, int]]:
         """SSH address and port of each edge and of the probe host `onprem`."""
         return {node: ("127.0.0.1", door.port) for node, door in self._doors.items()}
+
+    @property
+    def bmp_endpoints(self) -> dict[str, tuple[str, int]]:
+        """Where each edge's BMP is reached."""
+        return {node: ("127.0.0.1", door.port) for node, door in self._bmp.items()}
 
     @property
     def things(self) -> tuple[str, ...]:
@@ -193,8 +200,12 @@ class FrrLab:
         await self._ready()
         await self._children.start_sending()
         self._tasks["refresh"] = asyncio.create_task(self._facts.refresh_forever())
-        for door in self._doors.values():
+        self._bmp = {edge: BmpDoor(prefix + edge, config.BMP_ADDRESS, config.BMP_PORT) for edge in topology.edges}
+        for door in self._ways_in():
             await door.open()
+
+    def _ways_in(self) -> list[Door | BmpDoor]:
+        return [*self._doors.values(), *self._bmp.values()]
 
     async def _start_routers(self, files: dict[str, dict[str, str]], log: Path) -> dict[str, int]:
         """Start every router's daemons; zebra's process id by node."""
@@ -261,7 +272,9 @@ class FrrLab:
     async def _darken(self, dark: set[str]) -> None:
         """A dead router's SSH refuses, and the LAN's default gateway is the first edge that lives (in VRRP's place)."""
         for edge in self._topology.edges:
-            await (self._doors[edge].shut() if edge in dark else self._doors[edge].open())
+            ways: tuple[Door | BmpDoor, ...] = (self._doors[edge], self._bmp[edge])
+            for way in ways:
+                await (way.shut() if edge in dark else way.open())
         alive = [edge for edge in self._topology.edges if edge not in dark] or list(self._topology.edges)
         gateway = str(self._topology.lan[alive[0]])
         await run("ip", "-n", self._prefix + ONPREM, "route", "replace", "default", "via", gateway)

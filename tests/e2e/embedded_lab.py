@@ -206,6 +206,19 @@ class Observer:
                     last = json.dumps(self._lines[-1][1], indent=1) if self._lines else "nothing at all"
                     pytest.fail(f"not within {within_s:g} s: {what}\nlast said: {last[:6000]}")
 
+    @property
+    def documents(self) -> list[Document]:
+        """Everything that was said so far."""
+        with self._grown:
+            return [document for _, document in self._lines]
+
+    def quiet(self, for_s: float, within_s: float = 30.0) -> None:
+        """Wait until no line has come for so long: whatever was under way is over."""
+        deadline = time.monotonic() + within_s
+        with self._grown:
+            while self._grown.wait(for_s):
+                assert time.monotonic() < deadline, f"lines keep coming for {within_s:g} s"
+
 
 def path(document: Document, name: str) -> Document:
     return next(path for path in document["paths"] if path["name"] == name)

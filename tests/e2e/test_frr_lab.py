@@ -20,6 +20,7 @@ from lab.frr.errors import AnotherLab, UnknownThing, WrongOption
 from lab.frr.things import Order
 from lab.ledger import Ledger
 from network.sitefile import load
+from tests.contract.bmp_router import site, watching
 
 pytestmark = [
     pytest.mark.frr,
@@ -577,3 +578,18 @@ async def test_a_shut_session_loses_its_probe_though_its_wire_is_well(world: Wor
         await until("the probe of er-primary lost", lambda: loses({"azure/er-primary"}))
         assert (await ask("configure terminal\tinterface vxc-azure-a\tno shutdown"))[0] == 0
         await until("all answer", lambda: loses(set()))
+
+
+async def test_bmp_out_of_the_namespaces_tells_a_silent_loss_and_a_cut_stream_comes_back(lab: FrrLab) -> None:
+    dials = {edge: f"{host}:{port}" for edge, (host, port) in lab.bmp_endpoints.items()}
+    async with watching(site(dials=dials)) as watch:
+        for edge in dials:
+            await watch.until_feed("real FRR has sent its tables", edge)
+        await lab.fail("er-primary", silent=True)
+        await watch.until("a Peer Down of real FRR", lambda _: (s := watch.session()) and s.state == "Idle")
+        await lab._bmp["edge-2"].shut()
+        await watch.until_feed("edge-2 is cut", "edge-2", up=False)
+        assert watch.feed("edge-1").up
+        assert watch.collector.snapshot.sources["edge-2"].ok
+        await lab._bmp["edge-2"].open()
+        await watch.until_feed("and comes back by itself", "edge-2")

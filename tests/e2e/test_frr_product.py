@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, until
+from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, source, until
 
 pytestmark = [pytest.mark.alone, pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
 
@@ -70,18 +74,57 @@ def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cl
     cli.ok("lab", "traffic", "--reset")
     cli.ok("lab", "fail", "port-a", "--silent")
     took, document = watch.until(
-        "er-primary down at bgp_here",
-        lambda d: path(d, "azure/er-primary")["layers"]["bgp_here"] == "down",
+        "er-primary down at bgp_here, and why",
+        lambda d: (
+            path(d, "azure/er-primary")["layers"]["bgp_here"] == "down" and "BFD" in path(d, "azure/er-primary")["why"]
+        ),
         5,
     )
     primary = path(document, "azure/er-primary")
     assert took < 1.5
     assert primary["layers"]["port"] == primary["layers"]["vxc"] == "up"
-    assert "BFD" in primary["why"]
     watch.until("both clouds on port-b, both ways", lambda d: carried(d, out=PORT_B, back=PORT_B), 15)
     for counts in cli.ok("lab", "traffic", "--json").json["clouds"].values():
         assert counts["longest_gap_in_ms"] <= EGRESS_GAP_MS, counts
         assert counts["longest_gap_out_ms"] <= RETURN_GAP_MS, counts
+
+
+def namespace(node: str) -> str:
+    return next(Path("/run/netns").glob(f"il-*-{node}")).name
+
+
+def bgpd(node: str) -> tuple[int, list[str]]:
+    """The router's BGP daemon: its process, and the command that started it."""
+    found = subprocess.run(["pgrep", "-f", f"bgpd -N {namespace(node)} "], check=True, capture_output=True, text=True)
+    pid = int(found.stdout.split()[0])
+    return pid, Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+
+
+def test_a_silent_loss_of_er_primary_is_told_while_bmp_is_there(cli: Cli, watch: Observer) -> None:
+    broken = time.monotonic()
+    cli.ok("lab", "fail", "er-primary", "--silent")
+    _, document = watch.until(
+        "er-primary is down", lambda d: path(d, "azure/er-primary")["verdict"] == "down", 5, since=broken
+    )
+    assert alert(document, "bmp:") is None
+    moved = [PORT_B["azure"]]
+    watch.until("egress is on er-secondary", lambda d: cloud(d, "azure")["carried_by"] == moved, 10, since=broken)
+
+
+def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, watch: Observer) -> None:
+    pid, command = bgpd("edge-2")
+    os.kill(pid, signal.SIGKILL)
+    _, document = watch.until("edge-2's BMP is missed", lambda d: alert(d, "bmp:edge-2"), 10)
+    told = alert(document, "bmp:edge-2")
+    assert told
+    assert (told["severity"], "it is polled alone" in told["text"]) == ("warning", True)
+    assert source(document, "edge-1")["ok"]
+    assert alert(document, "bmp:edge-1") is None
+    assert cloud(document, "azure")["carried_by"] == [PORT_A["azure"]]
+    # Not a child of this process: it lives in its namespace and ends with it, as the first one would have.
+    subprocess.run(["setsid", "-f", "ip", "netns", "exec", namespace("edge-2"), *command], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 60)
 
 
 Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
