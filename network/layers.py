@@ -109,6 +109,8 @@ def _fabric_vxc(vxc: FabricVxc) -> Layer:
 
 
 def _circuit(circuit: Circuit) -> Layer:
+    if not circuit.known:
+        return Layer(Verdict.UNKNOWN, f"the provider says {circuit.state}")
     if not circuit.up:
         return Layer(Verdict.DOWN, f"the provider says {circuit.state}")
     return Layer(Verdict.DEGRADED, circuit.state) if circuit.degraded else Layer(Verdict.UP)
@@ -141,6 +143,8 @@ def _bgp_here(seen: SessionHere, session: Session, view: View) -> Layer:
 
 
 def _bgp_there(seen: SessionThere, session: Session) -> Layer:
+    if not seen.known:
+        return Layer(Verdict.UNKNOWN, f"the cloud says {seen.state}")
     if not seen.up:
         return Layer(Verdict.DOWN, f"the cloud says {seen.state}")
     if seen.received == 0:
@@ -148,7 +152,7 @@ def _bgp_there(seen: SessionThere, session: Session) -> Layer:
     limit = session.max_prefix_there
     if limit and seen.received is not None and seen.received >= limit:
         return Layer(Verdict.DEGRADED, f"the cloud holds {seen.received} of {limit} prefixes")
-    return Layer(Verdict.UP)
+    return Layer(Verdict.UP, f"the cloud saw it down about {seen.down_at:%H:%M} UTC" if seen.down_at else "")
 
 
 def _bfd(seen: BfdHere) -> Layer:
@@ -160,7 +164,9 @@ def _bfd(seen: BfdHere) -> Layer:
 
 
 def _attach(seen: Attachment) -> Layer:
-    return Layer(Verdict.UP) if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
+    if not seen.up:
+        return Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
+    return Layer(Verdict.DEGRADED, seen.state) if seen.degraded else Layer(Verdict.UP)
 
 
 def _probe(seen: ProbeResult, view: View) -> Layer:
