@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses, summarize_ad
 
 from network.inventory import Cloud, Path
 from network.layers import View
-from network.observation import Advertised, Kind, Received, Routes, SessionHere
+from network.observation import Advertised, Kind, Received, Routes, SessionHere, SessionThere
 
 Networks = Iterable[IPv4Network]
 
@@ -143,6 +143,10 @@ def _sent(view: View, path: Path) -> _Held:
     seen, basis = (accepted, "accepted") if accepted is not None else (announced, "announced")
     if seen is None:
         return _Held(None, f"what {path.session} announces is not known")
+    if accepted is None and path.kind == "vpn":
+        there = view.snapshot.fresh(Kind.SESSION_THERE, path.name, SessionThere, view.now)
+        if there is not None and there.received is not None and there.received < len(seen.routes):
+            return _Held(None, f"the cloud accepted {there.received} of {len(seen.routes)} on {path.session}: which?")
     return _Held(_networks(view, (each.prefix for each in seen.routes)), basis)
 
 
