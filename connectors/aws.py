@@ -20,6 +20,8 @@ from connectors.aws_direct import (
 from connectors.aws_health import events_asked, parse_events, questions
 from connectors.aws_metrics import (
     LOAD_DAYS,
+    LOAD_PERIOD,
+    PERIOD,
     WINDOW,
     Points,
     Query,
@@ -67,7 +69,7 @@ class AwsSource:
         side, deadline_s = self._side, CALL_SHARE * self.deadline_s
         self._calls = AwsCalls(system.address, side.region, side.health_region, deadline_s, credentials)
         self._seldom_s = self.cadence_s if site.mode == "lab" else max(self.cadence_s, SELDOM_S)
-        self._seldom = (
+        self.seldom = (
             Seldom(self._seldom_s, self._metrics),
             Seldom(self._seldom_s, self._failover_tests),
             Seldom(self._seldom_s, self._events),
@@ -79,11 +81,11 @@ class AwsSource:
 
     def forget(self) -> None:
         """What is read seldom is read at the next poll, the tunnels' week aside: no event changes that."""
-        for part in self._seldom[:-1]:
+        for part in self.seldom[:-1]:
             part.forget()
 
     async def close(self) -> None:
-        await asyncio.gather(*(part.close() for part in self._seldom))
+        await asyncio.gather(*(part.close() for part in self.seldom))
         self._calls.close()
 
     async def collect(self) -> Sequence[Observation]:
@@ -105,7 +107,7 @@ class AwsSource:
             self._vpn(),
             self._attachments(vifs),
             self._routes(sessions, accepted),
-            *(part() for part in self._seldom),
+            *(part() for part in self.seldom),
         ]
         return await settle(parts)
 
@@ -143,26 +145,32 @@ class AwsSource:
 
     async def _attachments(self, vifs: Awaitable[dict[str, Vif]]) -> list[Observation]:
         origin = self._origin("DescribeTransitGatewayAttachments")
-        replies = await asyncio.gather(*self._attachment_questions())
+        replies = await asyncio.gather(*self._tgw_questions(), *self._dx_questions())
         try:
             by_path = await vifs
         except InterlockError:
             by_path = None  # told where the sessions are collected
         return origin.observe(parse_attachments(AttachmentReplies(*replies), by_path, self._site, self._cloud))
 
-    def _attachment_questions(self) -> list[Awaitable[Any]]:
-        """In the order of AttachmentReplies' fields."""
+    def _tgw_questions(self) -> list[Awaitable[Any]]:
+        """The first four of AttachmentReplies' fields, in their order."""
         side, rows = self._side, self._calls.rows
         table = {"TransitGatewayRouteTableId": side.tgw_route_table}
         of_tgw = {"Filters": [{"Name": "transit-gateway-id", "Values": [side.tgw_id]}]}
-        of_gateway = {"directConnectGatewayId": side.dx_gateway_id}
-        spread, gateways = "TransitGatewayRouteTablePropagations", "directConnectGateways"
-        joined, attached = "directConnectGatewayAssociations", "directConnectGatewayAttachments"
+        spread = "TransitGatewayRouteTablePropagations"
         return [
             rows("ec2", "describe_transit_gateway_attachments", "TransitGatewayAttachments", **of_tgw),
             rows("ec2", "get_transit_gateway_route_table_propagations", spread, **table),
             rows("ec2", "get_transit_gateway_route_table_associations", "Associations", **table),
             rows("ec2", "describe_transit_gateways", "TransitGateways", TransitGatewayIds=[side.tgw_id]),
+        ]
+
+    def _dx_questions(self) -> list[Awaitable[Any]]:
+        """The last three of AttachmentReplies' fields, in their order."""
+        rows, of_gateway = self._calls.rows, {"directConnectGatewayId": self._side.dx_gateway_id}
+        gateways = "directConnectGateways"
+        joined, attached = "directConnectGatewayAssociations", "directConnectGatewayAttachments"
+        return [
             rows("directconnect", "describe_direct_connect_gateways", gateways, **of_gateway),
             rows("directconnect", "describe_direct_connect_gateway_associations", joined, **of_gateway),
             rows("directconnect", "describe_direct_connect_gateway_attachments", attached, **of_gateway),
@@ -178,7 +186,6 @@ class AwsSource:
             "Routes",
             TransitGatewayRouteTableId=self._side.tgw_route_table,
             Filters=[{"Name": "state", "Values": ["active", "blackhole"]}],
-            MaxResults=1000,
         )
         up = [item.name for item in await sessions if isinstance(item.fact, SessionThere) and item.fact.up]
         return origin.observe(parse_tgw_routes(data, await _known(accepted), up, self._site, self._cloud))
@@ -193,7 +200,7 @@ class AwsSource:
         """Light and MACsec; a session's recent past is kept for the next polls."""
         origin = self._origin("GetMetricData", WINDOW.total_seconds())
         listed = await self._calls.rows("cloudwatch", "list_metrics", "Metrics", Namespace="AWS/DX")
-        points = await self._points(dx_queries(listed, self._site, self._cloud), WINDOW)
+        points = await self._points(dx_queries(listed, self._site, self._cloud), WINDOW, PERIOD)
         self._history = bgp_history(points, self._site, self._cloud)
         return [
             seen
@@ -203,13 +210,14 @@ class AwsSource:
 
     async def _loads(self) -> list[Observation]:
         origin = self._origin("GetMetricData of AWS/VPN", LOADS_EVERY_S)
-        return origin.observe(loads(await self._points(vpn_queries(self._site, self._cloud), timedelta(LOAD_DAYS))))
+        queries = vpn_queries(self._site, self._cloud)
+        return origin.observe(loads(await self._points(queries, timedelta(LOAD_DAYS), LOAD_PERIOD)))
 
-    async def _points(self, queries: Sequence[Query], window: timedelta) -> dict[Query, Points]:
+    async def _points(self, queries: Sequence[Query], window: timedelta, period: timedelta) -> dict[Query, Points]:
         if not queries:
             return {}
         now = self._now()
-        parameters = asked(queries, now - window, now)
+        parameters = asked(queries, now - window, now, period)
         data = await self._calls.rows("cloudwatch", "get_metric_data", "MetricDataResults", **parameters)
         return parse_data(data, queries)
 

@@ -7,6 +7,7 @@ a third of a second.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +122,7 @@ class AwsCalls:
         unread = {name: (None, None, default, convert) for name, (_, _, default, convert) in known}
         unread |= dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
         core = botocore.session.Session(session_vars=unread)
+        core.register_component("data_loader", _models())
         redactor.add(secret.secret_key)
         redactor.add(secret.session_token or "")
         core.set_credentials(secret.access_key, secret.secret_key, secret.session_token)
@@ -145,6 +147,14 @@ class AwsCalls:
 
     async def _run(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+
+@functools.cache
+def _models() -> Any:
+    """Botocore's descriptions of the services: EC2's takes a tenth of a second to read, so all logins share them."""
+    from botocore.loaders import Loader
+
+    return Loader()
 
 
 def _rows(client: Any, operation: str, key: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

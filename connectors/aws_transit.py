@@ -271,9 +271,11 @@ def parse_tgw_routes(
     for row in table.routes:
         by = {each.resource_id for each in row.transit_gateway_attachments}
         ours, prefix = bool(by & {side.dx_gateway_id, *tunnels}), str(row.destination_cidr_block)
-        if ours and row.destination_cidr_block is None:
+        lacks = "a destination" if ours and row.destination_cidr_block is None else ""
+        lacks = "an attachment" if row.state == "active" and prefix in via and not by else lacks
+        if lacks:
             evidence = excerpt(row.model_dump())
-            raise BadReply("a route without a destination", where=where, do_next=CHECK_VERSION, evidence=evidence)
+            raise BadReply(f"a route without {lacks}", where=where, do_next=CHECK_VERSION, evidence=evidence)
         if isinstance(row.destination_cidr_block, IPv6Network) or not (ours or _concerns(row, via)):
             continue  # the way to AWS's own networks
         winners = via.setdefault(prefix, set())

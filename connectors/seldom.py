@@ -8,17 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from connectors.errors import InterlockError
 from network.observation import Observation
 
-PATIENCE_S = 1.0  # a poll waits this long for a reading that is under way
+PATIENCE_S = 1.0
 SLACK_S = 0.5  # a poll that comes a little early still reads
 
 
 class Seldom:
     """Call it in every poll: it reads every `every_s` seconds, and observes nothing in between.
 
-    A reading goes on from poll to poll until it ends; one that failed is repeated at the next poll.
+    A reading goes on from poll to poll until it ends, each waits `patience_s` seconds for it; one that failed is
+    repeated at the next poll.
     """
 
     def __init__(self, every_s: float, read: Callable[[], Awaitable[Sequence[Observation]]]) -> None:
+        self.patience_s = PATIENCE_S
         self._every_s, self._read = every_s, read
         self._due = 0.0
         self._reading: asyncio.Future[Sequence[Observation]] | None = None
@@ -34,7 +36,7 @@ class Seldom:
                 return ()
             self._due = now + self._every_s - SLACK_S
             self._reading = asyncio.ensure_future(self._read())
-        done, _ = await asyncio.wait({self._reading}, timeout=PATIENCE_S)
+        done, _ = await asyncio.wait({self._reading}, timeout=self.patience_s)
         if not done:
             return ()
         ended, self._reading = self._reading, None

@@ -96,6 +96,8 @@ class AwsLab:
         if action not in self._ec2.actions:
             raise AwsError("InvalidAction", f"The action {action} is not valid for this web service.")
         self._refused(action)
+        if action in self.habits.odd:
+            return self.habits.odd[action]
         if form.get("DryRun", form.get("dryRun")) == "true":
             raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         return self._ec2.actions[action](form)
@@ -106,6 +108,8 @@ class AwsLab:
         if operation not in known:
             raise AwsError("UnknownOperationException", f"The operation {operation} is not known here.")
         self._refused(operation)
+        if operation in self.habits.odd:
+            return self.habits.odd[operation], version_of(service)
         return known[operation](asked), version_of(service)
 
     def _refused(self, operation: str) -> None:

@@ -38,11 +38,13 @@ class _Metric:
 
     def at(self, starts: datetime, read_at: datetime, period: timedelta, stat: str) -> float:
         dipped = self.changed is not None and starts <= self.changed() < starts + period
-        return 0.0 if dipped and stat == "Minimum" else self.value(read_at)
+        if dipped and stat == "Minimum":
+            return 0.0
+        return self.value(read_at) * (period.total_seconds() / _FINEST_S if stat == "Sum" else 1.0)
 
 
 class CloudWatch:
-    """Answers by operation name. Every metric has one value for each 5 minutes; Sum is that value."""
+    """Answers by operation name. Every metric has one value for each 5 minutes; a longer period takes its first."""
 
     def __init__(
         self, side: Side, facts: Facts, telemetry: Telemetry, habits: Habits, now: Callable[[], datetime]

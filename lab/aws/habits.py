@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lab.aws.wire import AwsError
+from lab.aws.wire import JSON, AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,15 @@ class VifTest:
 class Habits:
     """What the account and its services are like.
 
-    `page` rows at most in one answer; `refused` operations by name, each with its error; `support_plan`: the account
+    `page` rows at most in one answer; `refused` operations by name, each with its error; `odd`: answers that
+    are sent whatever is asked; `support_plan`: the account
     may use Health; `tests` as ListVirtualInterfaceTestHistory tells them; `blackholes`: static routes of the transit
     gateway that drop; `encrypted`: connections with MACsec, by name, and whether it is up; `asked`: how often.
     """
 
     page: int = 1000
     refused: dict[str, AwsError] = field(default_factory=dict)
+    odd: dict[str, JSON] = field(default_factory=dict)
     support_plan: bool = True
     tests: list[VifTest] = field(default_factory=list)
     blackholes: list[str] = field(default_factory=list)

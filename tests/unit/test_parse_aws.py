@@ -591,14 +591,14 @@ def test_the_load_of_a_tunnel_is_the_95th_percentile_of_its_larger_direction() -
     assert [(query.thing, query.metric) for query in queries][:2] == [
         ("vpn-aws-1", "TunnelDataIn"), ("vpn-aws-1", "TunnelDataOut"),
     ]  # fmt: skip
-    megabit = 300 * 1e6 / 8  # bytes in a period that make one Mbps
-    times = tuple(NOW - timedelta(minutes=5 * n) for n in range(100))
+    megabit = 900 * 1e6 / 8  # bytes in a period that make one Mbps
+    times = tuple(NOW - timedelta(minutes=15 * n) for n in range(100))
     points = {
         queries[0]: tuple((when, n * megabit) for n, when in enumerate(times, 1)),
         queries[1]: tuple((when, megabit) for when in times),
     }
     (found,) = aws_metrics.loads(points)
-    assert (found.name, found.fact) == ("vpn-aws-1", Load(p95_mbps=95.0, days=0.35))
+    assert (found.name, found.fact) == ("vpn-aws-1", Load(p95_mbps=95.0, days=1.04))
     assert aws_metrics.loads({}) == []
 
 
