@@ -98,6 +98,7 @@ class AwsSource:
     async def _collect(self) -> list[Observation]:
         self._asked_at = self._now()
         vifs = asyncio.ensure_future(self._vifs())
+        vifs.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by whoever awaits it, if any
         accepted = asyncio.ensure_future(settle(map(self._accepted, dx_paths(self._site, self._cloud))))
         sessions = asyncio.ensure_future(self._sessions(vifs, accepted))
         parts: list[Awaitable[Sequence[Observation]]] = [

@@ -19,7 +19,7 @@ from connectors.ports import AwsSecret, Credentials
 from connectors.redact import redactor
 from connectors.reply import CHECK_VERSION
 
-THREADS = 8
+THREADS = 16  # boto3 waits before it repeats a call, and a waiting thread must not hold up the other calls
 MOST_PAGES = 50
 HEALTH = "health"
 ENDPOINTS = {"cloudwatch": "monitoring"}  # where the address is not called as boto3 calls the service

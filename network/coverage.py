@@ -106,14 +106,14 @@ class _Held:
 
 
 def _compare(declared: list[IPv4Network], private: list[_Held], vpn: list[_Held]) -> Direction:
-    blind = [each.basis for each in (*vpn, *private) if each.networks is None]
+    blind = list(dict.fromkeys(each.basis for each in (*vpn, *private) if each.networks is None))
     carried = [network for each in private for network in each.networks or ()]
     held = [network for each in vpn for network in each.networks or ()]
     return Direction(
         missing=without([*declared, *carried], held) if all(each.networks is not None for each in vpn) else (),
         taken=taken([*declared, *carried], held),
         basis=", ".join(dict.fromkeys(each.basis for each in vpn if each.networks is not None)),
-        unknown="; ".join(dict.fromkeys(blind)),
+        unknown=f"{blind[0]}{f' (and {len(blind) - 1} more)' if blind[1:] else ''}" if blind else "",
     )
 
 
