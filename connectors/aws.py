@@ -136,7 +136,7 @@ class AwsSource:
         self, vifs: Awaitable[dict[str, Vif]], accepted: Awaitable[list[Observation]]
     ) -> list[Observation]:
         origin = self._origin("DescribeVirtualInterfaces")
-        routes = await _known(accepted) or {}
+        routes = await _known(accepted, partly=True) or {}
         return origin.observe(parse_sessions(await vifs, routes, self._history, self._site, self._cloud))
 
     async def _vpn(self) -> list[Observation]:
@@ -267,10 +267,17 @@ class AwsSource:
         return Origin(self.name, self._now(), fresh_for(every_s), operation)
 
 
-async def _known(accepted: Awaitable[list[Observation]]) -> dict[str, Advertised] | None:
-    """What each path accepted, or None: the failure itself is told where `accepted` is collected."""
+async def _known(accepted: Awaitable[list[Observation]], *, partly: bool = False) -> dict[str, Advertised] | None:
+    """What each path accepted, or None (with `partly`, what could be read).
+
+    The failure itself is told where `accepted` is collected.
+    """
     try:
-        seen = await accepted
+        seen: Sequence[Observation] = await accepted
+    except PartlySeen as part:
+        if not partly:
+            return None
+        seen = part.seen
     except InterlockError:
         return None
     return {item.name: item.fact for item in seen if isinstance(item.fact, Advertised)}

@@ -168,14 +168,20 @@ def parse_sessions(
     site: Site,
     cloud: Cloud,
 ) -> list[Finding]:
-    """SessionThere of each Direct Connect path from the peer with our address; state is per peer, not per VIF."""
+    """SessionThere of each Direct Connect path from the peer with our address; state is per peer, not per VIF.
+
+    AWS's lists may lag: a VIF that is not listed while its routes are told (`accepted` has them) is not proven gone.
+    """
     found = []
     for path in dx_paths(site, cloud):
         vif, local = vifs.get(path.name), str(site.session(path.session).local)
         peers = vif.bgp_peers if vif else ()
         peer = next((each for each in peers if each.customer_address.partition("/")[0] == local), None)
-        if vif is None or peer is None:
-            fact = SessionThere(up=False, state="VIF absent" if vif is None else "peer absent")
+        if vif is None:
+            gone = path.name not in accepted
+            fact = SessionThere(up=False, state="VIF absent" if gone else "VIF not listed", known=gone)
+        elif peer is None:
+            fact = SessionThere(up=False, state="peer absent")
         else:
             fact = _session(vif, peer, accepted.get(path.name), history.get(path.name, BgpHistory()), site)
         found.append(Finding(Kind.SESSION_THERE, path.name, fact, vif.model_dump() if vif else None))

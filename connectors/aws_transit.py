@@ -233,10 +233,8 @@ def _association_flaws(replies: AttachmentReplies, side: AwsSide) -> Iterator[_F
 def _vif_flaws(
     path: Path, vifs: Mapping[str, Vif] | None, attached: Mapping[str, str], site: Site, side: AwsSide
 ) -> Iterator[_Flaw]:
-    vif = vifs.get(path.name) if vifs is not None else None
-    if vifs is not None and vif is None:
-        yield _Flaw("VIF absent")
-    elif vif is not None and vif.direct_connect_gateway_id != side.dx_gateway_id:
+    vif = vifs.get(path.name) if vifs is not None else None  # one that is not listed is the session's business
+    if vif is not None and vif.direct_connect_gateway_id != side.dx_gateway_id:
         yield _Flaw(f"VIF is not on {side.dx_gateway}")
     else:
         state = attached.get(site.connection(path.connection or "").vif_id, "absent")

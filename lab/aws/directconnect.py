@@ -42,14 +42,18 @@ class DirectConnect:
         }
 
     def _connections(self, asked: JSON) -> JSON:
-        rows = [self._connection(path) for path in self._side.dx_paths()]
+        rows = [self._connection(path) for path in self._listed("connection_id")]
         return self._paged("connections", _only(rows, asked, "connectionId", "Connection"), asked)
 
     def _interfaces(self, asked: JSON) -> JSON:
-        rows = [self._interface(path) for path in self._side.dx_paths()]
+        rows = [self._interface(path) for path in self._listed("vif_id")]
         rows = _only(rows, asked, "virtualInterfaceId", "Virtual Interface")
         rows = _only(rows, asked, "connectionId", "Connection")
         return self._paged("virtualInterfaces", rows, asked)
+
+    def _listed(self, identity: str) -> list[Path]:
+        connection, hidden = self._side.site.connection, self._habits.unlisted
+        return [p for p in self._side.dx_paths() if getattr(connection(p.connection or ""), identity) not in hidden]
 
     def _gateways(self, asked: JSON) -> JSON:
         side = self._side.side

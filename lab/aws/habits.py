@@ -30,7 +30,8 @@ class Habits:
     `page` rows at most in one answer; `refused` operations by name, each with its error; `odd`: answers that
     are sent whatever is asked; `support_plan`: the account
     may use Health; `tests` as ListVirtualInterfaceTestHistory tells them; `blackholes`: static routes of the transit
-    gateway that drop; `encrypted`: connections with MACsec, by name, and whether it is up; `asked`: how often.
+    gateway that drop; `encrypted`: connections with MACsec, by name, and whether it is up; `unlisted`: ids of
+    connections and VIFs that the lists do not have yet, or no more, though AWS knows them; `asked`: how often.
     """
 
     page: int = 1000
@@ -40,4 +41,5 @@ class Habits:
     tests: list[VifTest] = field(default_factory=list)
     blackholes: list[str] = field(default_factory=list)
     encrypted: dict[str, bool] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
     asked: Counter[str] = field(default_factory=Counter)

@@ -502,3 +502,14 @@ def test_boto3_is_not_imported_before_the_first_call() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}, timeout=30
     )
     assert ran.stdout.strip() == "[]"
+
+
+async def test_a_list_that_lags_proves_nothing_gone_while_the_vifs_routes_are_told(cloud: Cloud) -> None:
+    cloud.habits.unlisted = {"dxvif-fg000002"}
+    seen = await cloud.collect()
+    assert seen[Kind.SESSION_THERE, DX_2].fact == SessionThere(up=False, state="VIF not listed", known=False)
+    gone = AwsError("DirectConnectClientException", "Virtual Interface dxvif-fg000002 could not be found.")
+    cloud.habits.refused["ListVirtualInterfaceRoutes"] = gone
+    caught = await partly(cloud)
+    (fact,) = [item.fact for item in caught.seen if item.key == (Kind.SESSION_THERE, DX_2)]
+    assert fact == SessionThere(up=False, state="VIF absent")

@@ -112,6 +112,8 @@ def test_a_session_is_its_own_peers_state_with_the_count_of_what_was_accepted() 
     seen = sessions(vif(), accepted={"aws/dx-1": routes})
     assert seen["aws/dx-1"] == SessionThere(up=True, state="up, VIF available", received=2)
     assert seen["aws/dx-2"] == SessionThere(up=False, state="VIF absent")
+    late = sessions(accepted={"aws/dx-2": routes})["aws/dx-2"]
+    assert late == SessionThere(up=False, state="VIF not listed", known=False), "its routes say that it is there"
 
 
 @pytest.mark.parametrize(
