@@ -190,7 +190,7 @@ def test_a_vpn_path_shows_its_proof_mark_by_mark(lab: Cli, rested: Observer) -> 
 
     def shown(ike: str, *others: str) -> Document:
         """The proof, once the tunnel and the other marks are so: on a busy machine one look may come too early."""
-        until = time.monotonic() + 30.0
+        until = time.monotonic() + 60.0
         while True:
             (row,) = lab.ok("paths", "aws/vpn-1", "--json").json["paths"]
             found: Document = row["vpn"]
