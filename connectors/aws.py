@@ -1,186 +1,61 @@
-"""AWS as a status source: boto3 in a small pool of threads, shut off from the ambient environment.
-
-This is the only module that imports boto3 and botocore, and it does so in the pool: with the clients it takes
-a third of a second.
-"""
+"""AWS as a status source: Direct Connect, the transit gateway, the tunnels, CloudWatch and Health."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
-from connectors.aws_parse import (
-    dx_paths,
-    parse_attachments,
+from connectors.aws_calls import HEALTH, AwsCalls, NoSupportPlan
+from connectors.aws_direct import (
+    BgpHistory,
+    Vif,
     parse_connections,
     parse_sessions,
-    parse_tgw_routes,
+    parse_test_history,
     parse_vif_routes,
     parse_vifs,
-    parse_vpn,
 )
-from connectors.errors import BadReply, Denied, InterlockError, NotFound, Throttled, TimedOut, Unreachable
-from connectors.http import CHECK_LINK, loopback
+from connectors.aws_health import events_asked, parse_events, questions
+from connectors.aws_metrics import (
+    LOAD_DAYS,
+    LOAD_PERIOD,
+    PERIOD,
+    WINDOW,
+    Points,
+    Query,
+    asked,
+    bgp_history,
+    dx_queries,
+    loads,
+    optics,
+    parse_data,
+    vpn_queries,
+)
+from connectors.aws_shapes import dx_paths, vpn_paths
+from connectors.aws_transit import AttachmentReplies, parse_attachments, parse_tgw_routes
+from connectors.aws_vpn import parse_replacement, parse_vpn
+from connectors.errors import InterlockError, TimedOut
+from connectors.http import CHECK_LINK
 from connectors.parts import settle
-from connectors.ports import AwsSecret, Clock, Credentials, deadline_for
-from connectors.redact import redactor
-from connectors.reply import CHECK_VERSION, Finding, Origin, fresh_for
+from connectors.ports import AwsSecret, Clock, Credentials, PartlySeen, deadline_for
+from connectors.reply import Finding, Origin, fresh_for
+from connectors.seldom import Seldom
+from network.events import Events, ProviderEvent
 from network.inventory import AwsSide, Cloud, Path, Site
-from network.observation import Advertised, Observation, SessionThere
+from network.observation import Advertised, Kind, Observation, SessionThere
 
-THREADS = 8
-MOST_PAGES = 50
-EXPIRED = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "AuthFailure",
-    }
-)
-
-
-class AwsCalls:
-    """AWS operations by name, in the pool. Clients are made on one thread, anew when their credential ends."""
-
-    def __init__(self, address: str, region: str, deadline_s: float, credentials: Credentials[AwsSecret]) -> None:
-        self._address, self._region, self._deadline_s = address, region, deadline_s
-        self._credentials, self._clients = credentials, dict[str, Any]()
-        self._lock = asyncio.Lock()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def rows(self, service: str, operation: str, key: str, **parameters: Any) -> Any:
-        """The reply of `operation` (its Python name) with the rows of all pages under `key`.
-
-        Raises an InterlockError. A reply without `key` comes as it is: its parser says what is wrong.
-        """
-        clients = await self._ready({})
-        try:
-            return await self._run(_rows, clients[service], operation, key, parameters)
-        except _CredentialEnded:
-            clients = await self._ready(clients)
-        try:
-            return await self._run(_rows, clients[service], operation, key, parameters)
-        except _CredentialEnded as ended:
-            raise Denied(
-                f"a fresh credential was refused too ({ended})",
-                where=f"aws {operation}",
-                do_next="Check the clock of this machine and the role that Vault issues for.",
-            ) from None
-
-    async def _ready(self, refused: dict[str, Any]) -> dict[str, Any]:
-        """The clients, made anew when there are none or when those are the `refused` ones."""
-        async with self._lock:
-            if not self._clients or self._clients is refused:
-                self._clients = await self._run(self._connect, await self._credentials())
-            return self._clients
-
-    def _connect(self, secret: AwsSecret) -> dict[str, Any]:
-        """Clients with explicit keys: no profile, endpoint or (on loopback) proxy of the environment counts."""
-        import boto3.session
-        import botocore.config
-        import botocore.session
-
-        core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-        redactor.add(secret.secret_key)
-        redactor.add(secret.session_token or "")
-        core.set_credentials(secret.access_key, secret.secret_key, secret.session_token)
-        config = botocore.config.Config(
-            region_name=self._region,
-            connect_timeout=min(3.0, self._deadline_s),
-            read_timeout=self._deadline_s,
-            retries={"mode": "standard", "total_max_attempts": 2},
-            max_pool_connections=THREADS,
-            ignore_configured_endpoint_urls=True,
-            proxies={} if loopback(self._address) else None,
-        )
-        session = boto3.session.Session(botocore_session=core)
-        return {
-            service: session.client(
-                service,
-                config=config,
-                endpoint_url=self._address.format(service=service, region=self._region),
-            )
-            for service in ("directconnect", "ec2")
-        }
-
-    async def _run(self, work: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-
-
-class _CredentialEnded(Exception):
-    """The service no longer takes the clients' credential."""
-
-
-def _rows(client: Any, operation: str, key: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Blocking: every page of an operation. Several of these operations have no paginator in botocore."""
-    call = getattr(client, operation, None)
-    if call is None:
-        raise NotFound(f"this botocore has no {operation}", where="aws", do_next="Upgrade boto3 to 1.44 or later.")
-    rows: list[Any] = []
-    following: dict[str, Any] = {}
-    for _ in range(MOST_PAGES):
-        reply = _answer(call, operation, {**parameters, **following})
-        if key not in reply:
-            return reply
-        rows += reply[key]
-        following = {name: reply[name] for name in ("nextToken", "NextToken") if reply.get(name)}
-        if not following:
-            return {**reply, key: rows}
-    raise BadReply(f"more than {MOST_PAGES} pages", where=f"aws {operation}", do_next="Narrow the account's view.")
-
-
-def _answer(call: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Blocking: one call, its reply without transport metadata, botocore's errors under our names."""
-    from botocore import exceptions
-    from botocore.parsers import ResponseParserError
-
-    where = f"aws {operation}"
-    try:
-        reply = dict(call(**parameters))
-    except exceptions.ClientError as error:
-        raise _refusal(error.response, where) from None
-    except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError) as error:
-        raise TimedOut(str(error), where=where, do_next=CHECK_LINK) from error
-    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-        raise Unreachable(str(error), where=where, do_next=CHECK_LINK) from error
-    except ResponseParserError as error:
-        raise BadReply(
-            "not an AWS reply",
-            where=where,
-            do_next="A proxy or login page may stand in between.",
-            evidence=str(error),
-        ) from None
-    reply.pop("ResponseMetadata", None)
-    return reply
-
-
-def _refusal(response: Mapping[str, Any], where: str) -> Exception:
-    error = response.get("Error", {})
-    code, status = str(error.get("Code", "")), response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in EXPIRED:
-        return _CredentialEnded(code)
-    said = f"HTTP {status} {code}: {str(error.get('Message', ''))[:200]}"
-    if status == 429 or "Throttl" in code or code in {"RequestLimitExceeded", "TooManyRequestsException"}:
-        return Throttled(said, where=where, do_next="It is asked less often.")
-    if status in {401, 403} or code in {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}:
-        return Denied(said, where=where, do_next="Check the rights of the role that Vault issues for.")
-    if "NotFound" in code or "does not exist" in said:
-        return NotFound(said, where=where, do_next="Check the id in the site file and its region.")
-    if status in {502, 503, 504}:
-        return Unreachable(said, where=where, do_next="Its front answers, the service does not: wait.")
-    return BadReply(said, where=where, do_next=CHECK_VERSION)
+SELDOM_S = 60.0
+LOADS_EVERY_S = 600.0
+CALL_SHARE = 0.8  # of a poll's deadline: a call that hangs leaves the others' answers in time
 
 
 class AwsSource:
-    """Nine calls a poll, all at the same time; `systems.aws.address` may hold {service} and {region}."""
+    """Thirteen calls a poll, all at the same time; the slower things every minute, a tunnel's week every ten.
+
+    `systems.aws.address` may hold {service} and {region}. In mode lab the slower things come with every poll.
+    """
 
     name = "aws"
     kind = "cloud"
@@ -191,10 +66,26 @@ class AwsSource:
         self.deadline_s = deadline_for(system.cadence_s)
         self._site, self._now = site, now
         self._cloud, self._side = _aws(site)
-        self._calls = AwsCalls(system.address, self._side.region, self.deadline_s, credentials)
+        side, deadline_s = self._side, CALL_SHARE * self.deadline_s
+        self._calls = AwsCalls(system.address, side.region, side.health_region, deadline_s, credentials)
+        self._seldom_s = self.cadence_s if site.mode == "lab" else max(self.cadence_s, SELDOM_S)
+        self.seldom = (
+            Seldom(self._seldom_s, self._metrics),
+            Seldom(self._seldom_s, self._failover_tests),
+            Seldom(self._seldom_s, self._events),
+            Seldom(LOADS_EVERY_S, self._loads),
+        )
         self._asked_at = now()
+        self._history: Mapping[str, BgpHistory] = {}
+        self._planned = side.health
+
+    def forget(self) -> None:
+        """What is read seldom is read at the next poll, the tunnels' week aside: no event changes that."""
+        for part in self.seldom[:-1]:
+            part.forget()
 
     async def close(self) -> None:
+        await asyncio.gather(*(part.close() for part in self.seldom))
         self._calls.close()
 
     async def collect(self) -> Sequence[Observation]:
@@ -207,6 +98,7 @@ class AwsSource:
     async def _collect(self) -> list[Observation]:
         self._asked_at = self._now()
         vifs = asyncio.ensure_future(self._vifs())
+        vifs.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by whoever awaits it, if any
         accepted = asyncio.ensure_future(settle(map(self._accepted, dx_paths(self._site, self._cloud))))
         sessions = asyncio.ensure_future(self._sessions(vifs, accepted))
         parts: list[Awaitable[Sequence[Observation]]] = [
@@ -216,18 +108,21 @@ class AwsSource:
             self._vpn(),
             self._attachments(vifs),
             self._routes(sessions, accepted),
+            *(part() for part in self.seldom),
         ]
         return await settle(parts)
 
     async def _connections(self) -> list[Observation]:
+        origin = self._origin("DescribeConnections")
         data = await self._calls.rows("directconnect", "describe_connections", "connections")
-        return self._seen("DescribeConnections", parse_connections(data, self._site, self._cloud))
+        return origin.observe(parse_connections(data, self._site, self._cloud))
 
-    async def _vifs(self) -> dict[str, Any]:
+    async def _vifs(self) -> dict[str, Vif]:
         data = await self._calls.rows("directconnect", "describe_virtual_interfaces", "virtualInterfaces")
         return parse_vifs(data, self._site, self._cloud)
 
     async def _accepted(self, path: Path) -> list[Observation]:
+        origin = self._origin("ListVirtualInterfaceRoutes")
         data = await self._calls.rows(
             "directconnect",
             "list_virtual_interface_routes",
@@ -235,70 +130,154 @@ class AwsSource:
             virtualInterfaceId=self._site.connection(path.connection or "").vif_id,
             filters={"routeDirection": "accepted"},
         )
-        return self._seen("ListVirtualInterfaceRoutes", parse_vif_routes(data, path))
+        return origin.observe(parse_vif_routes(data, path))
 
     async def _sessions(
-        self, vifs: Awaitable[dict[str, Any]], accepted: Awaitable[list[Observation]]
+        self, vifs: Awaitable[dict[str, Vif]], accepted: Awaitable[list[Observation]]
     ) -> list[Observation]:
-        routes = await _known(accepted) or {}
-        found = parse_sessions(await vifs, routes, self._site, self._cloud)
-        return self._seen("DescribeVirtualInterfaces", found)
+        origin = self._origin("DescribeVirtualInterfaces")
+        routes = await _known(accepted, partly=True) or {}
+        return origin.observe(parse_sessions(await vifs, routes, self._history, self._site, self._cloud))
 
     async def _vpn(self) -> list[Observation]:
-        ids = list(self._side.vpn_connection_ids.values())
+        origin, ids = self._origin("DescribeVpnConnections"), list(self._side.vpn_connection_ids.values())
         data = await self._calls.rows("ec2", "describe_vpn_connections", "VpnConnections", VpnConnectionIds=ids)
-        return self._seen("DescribeVpnConnections", parse_vpn(data, self._site, self._cloud))
+        return origin.observe(parse_vpn(data, self._site, self._cloud))
 
-    async def _attachments(self, vifs: Awaitable[dict[str, Any]]) -> list[Observation]:
+    async def _attachments(self, vifs: Awaitable[dict[str, Vif]]) -> list[Observation]:
+        origin = self._origin("DescribeTransitGatewayAttachments")
+        replies = await asyncio.gather(*self._tgw_questions(), *self._dx_questions())
+        try:
+            by_path = await vifs
+        except InterlockError:
+            by_path = None  # told where the sessions are collected
+        return origin.observe(parse_attachments(AttachmentReplies(*replies), by_path, self._site, self._cloud))
+
+    def _tgw_questions(self) -> list[Awaitable[Any]]:
+        """The first four of AttachmentReplies' fields, in their order."""
         side, rows = self._side, self._calls.rows
-        attachments, propagations, associations, by_path = await asyncio.gather(
-            rows(
-                "ec2",
-                "describe_transit_gateway_attachments",
-                "TransitGatewayAttachments",
-                Filters=[{"Name": "transit-gateway-id", "Values": [side.tgw_id]}],
-            ),
-            rows(
-                "ec2",
-                "get_transit_gateway_route_table_propagations",
-                "TransitGatewayRouteTablePropagations",
-                TransitGatewayRouteTableId=side.tgw_route_table,
-            ),
-            rows(
-                "directconnect",
-                "describe_direct_connect_gateway_associations",
-                "directConnectGatewayAssociations",
-                directConnectGatewayId=side.dx_gateway_id,
-            ),
-            vifs,
-        )
-        found = parse_attachments(attachments, propagations, associations, by_path, self._site, self._cloud)
-        return self._seen("DescribeTransitGatewayAttachments", found)
+        table = {"TransitGatewayRouteTableId": side.tgw_route_table}
+        of_tgw = {"Filters": [{"Name": "transit-gateway-id", "Values": [side.tgw_id]}]}
+        spread = "TransitGatewayRouteTablePropagations"
+        return [
+            rows("ec2", "describe_transit_gateway_attachments", "TransitGatewayAttachments", **of_tgw),
+            rows("ec2", "get_transit_gateway_route_table_propagations", spread, **table),
+            rows("ec2", "get_transit_gateway_route_table_associations", "Associations", **table),
+            rows("ec2", "describe_transit_gateways", "TransitGateways", TransitGatewayIds=[side.tgw_id]),
+        ]
+
+    def _dx_questions(self) -> list[Awaitable[Any]]:
+        """The last three of AttachmentReplies' fields, in their order."""
+        rows, of_gateway = self._calls.rows, {"directConnectGatewayId": self._side.dx_gateway_id}
+        gateways = "directConnectGateways"
+        joined, attached = "directConnectGatewayAssociations", "directConnectGatewayAttachments"
+        return [
+            rows("directconnect", "describe_direct_connect_gateways", gateways, **of_gateway),
+            rows("directconnect", "describe_direct_connect_gateway_associations", joined, **of_gateway),
+            rows("directconnect", "describe_direct_connect_gateway_attachments", attached, **of_gateway),
+        ]
 
     async def _routes(
         self, sessions: Awaitable[list[Observation]], accepted: Awaitable[list[Observation]]
     ) -> list[Observation]:
+        origin = self._origin("SearchTransitGatewayRoutes")
         data = await self._calls.rows(
             "ec2",
             "search_transit_gateway_routes",
             "Routes",
             TransitGatewayRouteTableId=self._side.tgw_route_table,
             Filters=[{"Name": "state", "Values": ["active", "blackhole"]}],
-            MaxResults=1000,
         )
         up = [item.name for item in await sessions if isinstance(item.fact, SessionThere) and item.fact.up]
-        found = parse_tgw_routes(data, await _known(accepted), up, self._site, self._cloud)
-        return self._seen("SearchTransitGatewayRoutes", found)
+        return origin.observe(parse_tgw_routes(data, await _known(accepted), up, self._site, self._cloud))
 
-    def _seen(self, operation: str, found: Sequence[Finding]) -> list[Observation]:
-        """As old as the poll's beginning: a reading that an act overtakes must not count as made after it."""
-        return Origin(self.name, self._asked_at, fresh_for(self.cadence_s), operation).observe(found)
+    async def _failover_tests(self) -> list[Observation]:
+        origin = self._origin("ListVirtualInterfaceTestHistory", self._seldom_s)
+        key = "virtualInterfaceTestHistory"
+        data = await self._calls.rows("directconnect", "list_virtual_interface_test_history", key)
+        return origin.observe(parse_test_history(data, self._site, self._cloud))
+
+    async def _metrics(self) -> list[Observation]:
+        """Light and MACsec; a session's recent past is kept for the next polls."""
+        origin = self._origin("GetMetricData", WINDOW.total_seconds())
+        listed = await self._calls.rows("cloudwatch", "list_metrics", "Metrics", Namespace="AWS/DX")
+        points = await self._points(dx_queries(listed, self._site, self._cloud), WINDOW, PERIOD)
+        self._history = bgp_history(points, self._site, self._cloud)
+        return [
+            seen
+            for ends, finding in optics(points, self._site, self._cloud)
+            for seen in Origin(origin.source, min(ends, origin.at), origin.fresh_s, origin.evidence).observe([finding])
+        ]
+
+    async def _loads(self) -> list[Observation]:
+        origin = self._origin("GetMetricData of AWS/VPN", LOADS_EVERY_S)
+        queries = vpn_queries(self._site, self._cloud)
+        return origin.observe(loads(await self._points(queries, timedelta(LOAD_DAYS), LOAD_PERIOD)))
+
+    async def _points(self, queries: Sequence[Query], window: timedelta, period: timedelta) -> dict[Query, Points]:
+        if not queries:
+            return {}
+        now = self._now()
+        parameters = asked(queries, now - window, now, period)
+        data = await self._calls.rows("cloudwatch", "get_metric_data", "MetricDataResults", **parameters)
+        return parse_data(data, queries)
+
+    async def _events(self) -> list[Observation]:
+        """Health's events and the tunnels' waiting maintenance; an account without Health is told once."""
+        origin = self._origin("DescribeEvents, GetVpnTunnelReplacementStatus", self._seldom_s)
+        waiting = [each for each in await asyncio.gather(*map(self._replacement, self._tunnel_paths())) if each]
+        error: NoSupportPlan | None = None
+        found: list[ProviderEvent] = []
+        try:
+            found = await self._health() if self._planned else []
+        except NoSupportPlan as refusal:
+            self._planned, error = False, refusal
+        told = {name for each in found if each.kind == "maintenance" for name in each.touches}
+        found += [each for each in waiting if not told & set(each.touches)]  # else Health tells of it, with its end
+        seen = origin.observe([Finding(Kind.EVENTS, self.name, Events(tuple(found)), [each.id for each in found])])
+        if error is not None:
+            raise PartlySeen(seen, [error])
+        return seen
+
+    async def _health(self) -> list[ProviderEvent]:
+        rows, now = self._calls.rows, self._now()
+        data = await rows(HEALTH, "describe_events", "events", filter=events_asked(self._side))
+        asking = [rows(HEALTH, "describe_affected_entities", "entities", filter=each) for each in questions(data)]
+        return parse_events(data, await asyncio.gather(*asking), self._site, self._cloud, now)
+
+    async def _replacement(self, path: Path) -> ProviderEvent | None:
+        tunnel = self._site.tunnel(path.tunnel or "")
+        data = await self._calls.rows(
+            "ec2",
+            "get_vpn_tunnel_replacement_status",
+            "",
+            VpnConnectionId=self._side.vpn_connection_ids[tunnel.name],
+            VpnTunnelOutsideIpAddress=str(tunnel.outside),
+        )
+        return parse_replacement(data, path, self._site, self._now())
+
+    def _tunnel_paths(self) -> list[Path]:
+        known = self._side.vpn_connection_ids
+        return [path for path in vpn_paths(self._site, self._cloud) if path.tunnel in known]
+
+    def _origin(self, operation: str, every_s: float | None = None) -> Origin:
+        """As old as its question: a reading that an act overtakes must not count as made after it."""
+        if every_s is None:
+            return Origin(self.name, self._asked_at, fresh_for(self.cadence_s), operation)
+        return Origin(self.name, self._now(), fresh_for(every_s), operation)
 
 
-async def _known(accepted: Awaitable[list[Observation]]) -> dict[str, Advertised] | None:
-    """What each path accepted, or None: the failure itself is told where `accepted` is collected."""
+async def _known(accepted: Awaitable[list[Observation]], *, partly: bool = False) -> dict[str, Advertised] | None:
+    """What each path accepted, or None (with `partly`, what could be read).
+
+    The failure itself is told where `accepted` is collected.
+    """
     try:
-        seen = await accepted
+        seen: Sequence[Observation] = await accepted
+    except PartlySeen as part:
+        if not partly:
+            return None
+        seen = part.seen
     except InterlockError:
         return None
     return {item.name: item.fact for item in seen if isinstance(item.fact, Advertised)}

@@ -62,6 +62,8 @@ def near(count: int | None, limit: int | None, warning_pct: float) -> bool:
 
 def there(seen: SessionThere, session: Session, view: View) -> Layer:
     """The session as the cloud sees it, and how near we are to what it accepts."""
+    if not seen.known:
+        return Layer(Verdict.UNKNOWN, f"the cloud says {seen.state}")
     if not seen.up:
         return Layer(Verdict.DOWN, f"the cloud says {seen.state}")
     if seen.received == 0:
@@ -72,7 +74,7 @@ def there(seen: SessionThere, session: Session, view: View) -> Layer:
     ours = view.fresh(Kind.SESSION_HERE, session.name, SessionHere)
     if ours and near(ours.advertised, limit, warning):
         return Layer(Verdict.DEGRADED, f"we advertise {ours.advertised} of {limit} prefixes that the cloud accepts")
-    return UP
+    return Layer(Verdict.UP, f"the cloud saw it down about {seen.down_at:%H:%M} UTC") if seen.down_at else UP
 
 
 def bfd(seen: BfdHere, *, carries: bool) -> Layer:

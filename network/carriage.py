@@ -142,7 +142,7 @@ def _measured(view: View, cloud: Cloud) -> Return | None:
 def _gone(view: View, path: Path) -> bool:
     """The cloud itself says that its end of the path is down."""
     there = view.snapshot.fresh(Kind.SESSION_THERE, path.name, SessionThere, view.now)
-    return there is not None and not there.up
+    return there is not None and there.known and not there.up
 
 
 def _lost(view: View, cloud: Cloud) -> tuple[str, ...]:

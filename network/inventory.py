@@ -143,7 +143,10 @@ class AzureSide(Record):
 
 
 class AwsSide(Record):
-    """Where the AWS end is: region, DX gateway, transit gateway, VPN connections by their ids."""
+    """Where the AWS end is: region, DX gateway, transit gateway, VPN connections by their ids.
+
+    `health`: the account's support plan includes AWS Health's API (Business or better); without it set false.
+    """
 
     account: str
     region: str
@@ -156,6 +159,9 @@ class AwsSide(Record):
     tgw_asn: Asn
     tgw_route_table: str
     vpn_connection_ids: dict[Name, str] = Field(description="tunnel name to vpn-… id")
+    health: bool = True
+    health_region: str = Field(default="us-east-1", description="where AWS Health's endpoint is, for every region")
+    health_services: tuple[str, ...] = Field(default=("DIRECTCONNECT", "VPN"), description="AWS Health's own codes")
 
 
 class Cloud(Record):

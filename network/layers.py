@@ -175,13 +175,17 @@ def _fabric_vxc(vxc: FabricVxc) -> Layer:
 
 
 def _circuit(circuit: Circuit) -> Layer:
+    if not circuit.known:
+        return Layer(Verdict.UNKNOWN, f"the provider says {circuit.state}")
     if not circuit.up:
         return Layer(Verdict.DOWN, f"the provider says {circuit.state}")
     return Layer(Verdict.DEGRADED, circuit.state) if circuit.degraded else UP
 
 
 def _attach(seen: Attachment) -> Layer:
-    return UP if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
+    if not seen.up:
+        return Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
+    return Layer(Verdict.DEGRADED, seen.state) if seen.degraded else UP
 
 
 def _probe(seen: ProbeResult, view: View) -> Layer:

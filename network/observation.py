@@ -213,29 +213,41 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """The provider's part of a private path, or a tunnel's IPsec state: usable or not, and its own words."""
+    """The provider's part of a private path, or a tunnel's IPsec state: usable or not, and its own words.
+
+    `known` is False when its word is neither of the two ("unknown"); `up` is False then.
+    """
 
     up: bool
     state: str
     degraded: bool = False
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class SessionThere:
-    """A BGP session as the cloud sees it: its own word for the state, prefixes it accepted, how long."""
+    """A BGP session as the cloud sees it: its own word for the state, prefixes it accepted, how long.
+
+    `known` is False when its word is neither up nor down (unknown, or a failover test); `up` is False then.
+    `advertised`: prefixes that it sends us. `down_at`: when its own recent history last shows the session down.
+    """
 
     up: bool
     state: str
     received: int | None = None
     uptime: str = ""
+    known: bool = True
+    advertised: int | None = None
+    down_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """How the path is attached inside the cloud: gateway, association, propagation."""
+    """How the path is attached inside the cloud: gateway, association, propagation. `degraded`: in part."""
 
     up: bool
     state: str
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ from console.sites import Chosen, choose
 from console.wiring import Watch, utc_now, watching
 from network.health import SiteHealth, judge
 from network.inventory import Site
+from network.layers import View
 from network.sitecheck import nearest
 from network.snapshot import Snapshot
 from network.verdict import Verdict
+from network.vpn import proof
 
 #: A cold status waits this long for the slowest source, then says what is missing.
 COLLECT_S = 2.5
@@ -52,13 +54,16 @@ def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, o
 
 
 def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
-    """The path table, or one path with its layers."""
+    """The path table, or one path with its layers; of a VPN path also the proof that it would carry."""
     chosen = choose(site_file)
     _known(name, [path.name for path in chosen.site.paths], "path")
 
     def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
-        rows = documents.document(chosen.site, snapshot, health, utc_now())["paths"]
-        return _table("paths", _only(rows, name), lambda: _path_text(chosen, snapshot, health, name), as_json=as_json)
+        from console.vpn_view import documents as with_proof
+
+        seen = View(chosen.site, snapshot, utc_now())
+        rows = with_proof(documents.document(chosen.site, snapshot, health, seen.now)["paths"], seen)
+        return _table("paths", _only(rows, name), lambda: _path_text(seen, health, name), as_json=as_json)
 
     return asyncio.run(_once(chosen, operator, tell))
 
@@ -77,12 +82,16 @@ def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operato
     return asyncio.run(_once(chosen, operator, tell))
 
 
-def _path_text(chosen: Chosen, snapshot: Snapshot, health: SiteHealth, name: str | None) -> str:
+def _path_text(seen: View, health: SiteHealth, name: str | None) -> str:
+    """The table, or one path with its layers and evidence, and a VPN path with its proof."""
+    from console import vpn_view
     from console.plain import path_text, paths_text
 
     if name is None:
         return paths_text(health, colour=False)
-    return path_text(chosen.site, snapshot, health.path(name), utc_now())
+    shown = path_text(seen.site, seen.snapshot, health.path(name), seen.now)
+    path = seen.site.path(name)
+    return f"{shown}\n{vpn_view.text(proof(seen, path))}" if path.kind == "vpn" else shown
 
 
 def _table(key: str, rows: list[dict[str, Any]], text: Callable[[], str], *, as_json: bool) -> Exit:

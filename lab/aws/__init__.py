@@ -1,4 +1,4 @@
-"""AWS as the lab serves it: Direct Connect, EC2 (VPN, transit gateway) and CloudWatch on one endpoint."""
+"""AWS as the lab serves it: Direct Connect, EC2 (VPN, transit gateway), CloudWatch and Health on one endpoint."""
 
 from lab.aws.app import AwsLab
 

@@ -1,7 +1,7 @@
 """CloudWatch: ListMetrics and GetMetricData for AWS/DX and AWS/VPN.
 
 The newest point follows the world at once; older ones come from the seeded series. A session's history before
-its present state began is shown healthy.
+its present state began is shown healthy, but for the period in which that state began: its Minimum is down.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from lab.aws.habits import Habits
 from lab.aws.side import Side
-from lab.aws.wire import JSON, AwsError
+from lab.aws.wire import JSON, AwsError, page, without_none
 from lab.facts import Facts
 from lab.telemetry import Direction, Telemetry, live_last
 from network.inventory import Path
 
 Value = Callable[[datetime], float]
+Dips = Callable[[], datetime]
 Dimensions = tuple[tuple[str, str], ...]
 
 _FINEST_S = 300
+_PAGE = 500
+_LIGHT_DBM = {"Rx": -3.1, "Tx": -2.4}
+_DARK_DBM = -40.0
+_LANES = ("1", "2", "3", "4")
 
 
 @dataclass(frozen=True)
@@ -28,13 +34,23 @@ class _Metric:
     name: str
     dimensions: Dimensions
     value: Value
+    changed: Dips | None = None  # when the state that it tells last changed
+
+    def at(self, starts: datetime, read_at: datetime, period: timedelta, stat: str) -> float:
+        dipped = self.changed is not None and starts <= self.changed() < starts + period
+        if dipped and stat == "Minimum":
+            return 0.0
+        return self.value(read_at) * (period.total_seconds() / _FINEST_S if stat == "Sum" else 1.0)
 
 
 class CloudWatch:
-    """Answers by operation name. Every metric has one value for each 5 minutes; Sum is that value."""
+    """Answers by operation name. Every metric has one value for each 5 minutes; a longer period takes its first."""
 
-    def __init__(self, side: Side, facts: Facts, telemetry: Telemetry, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, side: Side, facts: Facts, telemetry: Telemetry, habits: Habits, now: Callable[[], datetime]
+    ) -> None:
         self._side = side
+        self._habits = habits
         self._facts = facts
         self._telemetry = telemetry
         self._now = now
@@ -56,7 +72,7 @@ class CloudWatch:
             and asked.get("MetricName", metric.name) == metric.name
             and all(_has(metric.dimensions, name, value) for name, value in wanted)
         ]
-        return {"Metrics": rows}
+        return self._paged("Metrics", rows, asked)
 
     def _data(self, asked: JSON) -> JSON:
         start, end = (datetime.fromtimestamp(asked[key], UTC) for key in ("StartTime", "EndTime"))
@@ -64,7 +80,14 @@ class CloudWatch:
             raise AwsError("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
         ascending = asked.get("ScanBy") == "TimestampAscending"
         results = [self._result(query, start, end, ascending=ascending) for query in asked["MetricDataQueries"]]
-        return {"MetricDataResults": results, "Messages": []}
+        return self._paged("MetricDataResults", results, asked) | {"Messages": []}
+
+    def _paged(self, name: str, rows: list[JSON], asked: JSON) -> JSON:
+        try:
+            shown, token = page(rows, min(_PAGE, self._habits.page), asked.get("NextToken"))
+        except ValueError as error:
+            raise AwsError("InvalidNextToken", str(error)) from error
+        return without_none({name: shown, "NextToken": token})
 
     def _result(self, query: JSON, start: datetime, end: datetime, *, ascending: bool) -> JSON:
         stat = query.get("MetricStat")
@@ -76,7 +99,7 @@ class CloudWatch:
         for metric in self._metrics():
             same = (metric.namespace, metric.name) == (asked["Namespace"], asked["MetricName"])
             if same and set(metric.dimensions) == dimensions:
-                points = self._points(metric.value, start, end, period)
+                points = self._points(metric, start, end, period, stat["Stat"])
         if not ascending:
             points.reverse()
         return {
@@ -87,9 +110,11 @@ class CloudWatch:
             "StatusCode": "Complete",
         }
 
-    def _points(self, value: Value, start: datetime, end: datetime, period: timedelta) -> list[tuple[datetime, float]]:
+    def _points(
+        self, metric: _Metric, start: datetime, end: datetime, period: timedelta, stat: str
+    ) -> list[tuple[datetime, float]]:
         times = live_last(start, end, int(period.total_seconds()), self._now())
-        return [(when, value(read_at)) for when, read_at in times]
+        return [(when, metric.at(when, read_at, period, stat)) for when, read_at in times]
 
     def _metrics(self) -> list[_Metric]:
         found = [metric for path in self._side.dx_paths() for metric in self._dx(path)]
@@ -107,7 +132,9 @@ class CloudWatch:
             _Metric("AWS/DX", "ConnectionState", connection, up),
             *(_Metric("AWS/DX", f"ConnectionBps{way}", connection, self._bits(path, d)) for way, d in loads),
             *(_Metric("AWS/DX", f"VirtualInterfaceBps{way}", vif, self._bits(path, d)) for way, d in loads),
-            _Metric("AWS/DX", "VirtualInterfaceBgpStatus", bgp, self._bgp(path)),
+            *self._light(path, connection),
+            *self._encryption(declared.name, connection),
+            _Metric("AWS/DX", "VirtualInterfaceBgpStatus", bgp, self._bgp(path), lambda: self._since(path)),
             _Metric("AWS/DX", "VirtualInterfaceBgpPrefixesAccepted", bgp, self._count(path, "received")),
             _Metric("AWS/DX", "VirtualInterfaceBgpPrefixesAdvertised", bgp, self._count(path, "advertised")),
         ]
@@ -121,6 +148,24 @@ class CloudWatch:
             _Metric("AWS/VPN", "TunnelDataIn", tunnel, lambda when: into(when) * _FINEST_S / 8),
             _Metric("AWS/VPN", "TunnelDataOut", tunnel, lambda when: out(when) * _FINEST_S / 8),
         ]
+
+    def _light(self, path: Path, connection: Dimensions) -> list[_Metric]:
+        """Of a hosted connection AWS shows no light; the lab does, so that there is some to be seen."""
+
+        def lane(way: str, dbm: float, number: str) -> _Metric:
+            def lit(_: datetime) -> float:
+                return dbm if self._facts.connection_up(path.connection or "") else _DARK_DBM
+
+            return _Metric("AWS/DX", f"ConnectionLightLevel{way}", (*connection, ("OpticalLaneNumber", number)), lit)
+
+        return [lane(way, dbm - int(number) / 10, number) for way, dbm in _LIGHT_DBM.items() for number in _LANES]
+
+    def _encryption(self, name: str, connection: Dimensions) -> list[_Metric]:
+        up = self._habits.encrypted.get(name)
+        return [] if up is None else [_Metric("AWS/DX", "ConnectionEncryptionState", connection, lambda _: float(up))]
+
+    def _since(self, path: Path) -> datetime:
+        return self._facts.far_session(path.name).since
 
     def _bits(self, path: Path, direction: Direction) -> Value:
         def value(when: datetime) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from xml.etree import ElementTree as ET
 
+from lab.aws.habits import Habits, VifTest
 from lab.aws.side import Side, made_up
 from lab.aws.wire import JSON, AwsError, page, without_none
 from lab.canary import canary
@@ -18,13 +20,16 @@ _PAGE = 100
 class DirectConnect:
     """Answers by operation name. A VIF is `available` while its BGP session is up, else `down`, as in AWS.
 
+    A running failover test of `habits.tests` shows it `testing`; starting one is not served: the world has no verb.
     The MD5 key stands in each VIF three times, as AWS returns it: authKey, bgpPeers[].authKey, and inside
     customerRouterConfig.
     """
 
-    def __init__(self, side: Side, facts: Facts) -> None:
+    def __init__(self, side: Side, facts: Facts, habits: Habits, now: Callable[[], datetime]) -> None:
         self._side = side
         self._facts = facts
+        self._habits = habits
+        self._now = now
         self.secrets = frozenset(canary("authKey", path.name) for path in side.dx_paths())
         self.operations: dict[str, Callable[[JSON], JSON]] = {
             "DescribeConnections": self._connections,
@@ -33,18 +38,22 @@ class DirectConnect:
             "DescribeDirectConnectGatewayAssociations": self._associations,
             "DescribeDirectConnectGatewayAttachments": self._attachments,
             "ListVirtualInterfaceRoutes": self._routes,
-            "ListVirtualInterfaceTestHistory": lambda _: {"virtualInterfaceTestHistory": []},
+            "ListVirtualInterfaceTestHistory": self._tests,
         }
 
     def _connections(self, asked: JSON) -> JSON:
-        rows = [self._connection(path) for path in self._side.dx_paths()]
-        return _paged("connections", _only(rows, asked, "connectionId", "Connection"), asked)
+        rows = [self._connection(path) for path in self._listed("connection_id")]
+        return self._paged("connections", _only(rows, asked, "connectionId", "Connection"), asked)
 
     def _interfaces(self, asked: JSON) -> JSON:
-        rows = [self._interface(path) for path in self._side.dx_paths()]
+        rows = [self._interface(path) for path in self._listed("vif_id")]
         rows = _only(rows, asked, "virtualInterfaceId", "Virtual Interface")
         rows = _only(rows, asked, "connectionId", "Connection")
-        return _paged("virtualInterfaces", rows, asked)
+        return self._paged("virtualInterfaces", rows, asked)
+
+    def _listed(self, identity: str) -> list[Path]:
+        connection, hidden = self._side.site.connection, self._habits.unlisted
+        return [p for p in self._side.dx_paths() if getattr(connection(p.connection or ""), identity) not in hidden]
 
     def _gateways(self, asked: JSON) -> JSON:
         side = self._side.side
@@ -58,7 +67,7 @@ class DirectConnect:
             "totalPrefixPoolAllocations": sum(limit or 0 for limit in limits),
         }
         rows = _only([gateway], asked, "directConnectGatewayId", "Direct Connect Gateway")
-        return _paged("directConnectGateways", rows, asked)
+        return self._paged("directConnectGateways", rows, asked)
 
     def _associations(self, asked: JSON) -> JSON:
         side = self._side.side
@@ -78,7 +87,7 @@ class DirectConnect:
             "allowedPrefixesToDirectConnectGateway": [{"cidr": str(prefix)} for prefix in side.allowed_prefixes],
         }
         rows = [association] if asked.get("directConnectGatewayId", side.dx_gateway_id) == side.dx_gateway_id else []
-        return _paged("directConnectGatewayAssociations", rows, asked)
+        return self._paged("directConnectGatewayAssociations", rows, asked)
 
     def _attachments(self, asked: JSON) -> JSON:
         if not {"directConnectGatewayId", "virtualInterfaceId"} & set(asked):
@@ -97,7 +106,7 @@ class DirectConnect:
         ]
         for key in ("directConnectGatewayId", "virtualInterfaceId"):
             rows = [row for row in rows if asked.get(key, row[key]) == row[key]]
-        return _paged("directConnectGatewayAttachments", rows, asked)
+        return self._paged("directConnectGatewayAttachments", rows, asked)
 
     def _routes(self, asked: JSON) -> JSON:
         """Accepted (from us) and advertised (to us) routes of a VIF; none while its session is down."""
@@ -123,7 +132,38 @@ class DirectConnect:
             for route in routes
             if filters.get("routeDirection", direction) == direction and _passes(route, filters)
         ]
-        return _paged("routes", rows, asked) | {"virtualInterfaceId": vif}
+        return self._paged("routes", rows, asked) | {"virtualInterfaceId": vif}
+
+    def _tests(self, asked: JSON) -> JSON:
+        """The history; the guide and the service spell a status differently, so the lab does too."""
+        rows = [
+            {
+                "testId": made_up("test", f"{test.vif} {test.starts}"),
+                "virtualInterfaceId": test.vif,
+                "bgpPeers": [made_up("dxpeer", test.vif)],
+                "status": test.status,
+                "ownerAccount": self._side.side.account,
+                "testDurationInMinutes": test.minutes,
+                "startTime": test.starts.timestamp(),
+                "endTime": (test.starts + timedelta(minutes=test.minutes)).timestamp(),
+            }
+            for test in self._habits.tests
+        ]
+        for key in ("testId", "virtualInterfaceId", "status"):
+            rows = [row for row in rows if asked.get(key, row[key]) == row[key]]
+        return self._paged("virtualInterfaceTestHistory", rows, asked)
+
+    def _running(self, vif: str) -> VifTest | None:
+        tests = (test for test in self._habits.tests if test.vif == vif)
+        return next((test for test in tests if test.running(self._now())), None)
+
+    def _paged(self, name: str, rows: list[JSON], asked: JSON) -> JSON:
+        try:
+            size = min(int(asked.get("maxResults") or _PAGE), self._habits.page)
+            shown, token = page(rows, size, asked.get("nextToken"))
+        except ValueError as error:
+            raise _client_error(str(error)) from error
+        return without_none({name: shown, "nextToken": token})
 
     def _connection(self, path: Path) -> JSON:
         connection, side = self._side.site.connection(path.connection or ""), self._side.side
@@ -143,10 +183,16 @@ class DirectConnect:
             "awsLogicalDeviceId": connection.device,
             "hasLogicalRedundancy": "no",
             "jumboFrameCapable": True,
-            "macSecCapable": False,
-            "encryptionMode": "no_encrypt",
-            "portEncryptionStatus": "Encryption Down",
+            **self._encryption(connection.name),
             "tags": [],
+        }
+
+    def _encryption(self, connection: str) -> JSON:
+        up = self._habits.encrypted.get(connection)
+        return {
+            "macSecCapable": up is not None,
+            "encryptionMode": "no_encrypt" if up is None else "should_encrypt",
+            "portEncryptionStatus": "Encryption Up" if up else "Encryption Down",
         }
 
     def _interface(self, path: Path) -> JSON:
@@ -174,7 +220,7 @@ class DirectConnect:
             "virtualInterfaceId": connection.vif_id,
             "virtualInterfaceName": connection.name,
             "virtualInterfaceType": "transit",
-            "virtualInterfaceState": "available" if up else "down",
+            "virtualInterfaceState": "testing" if self._running(connection.vif_id) else "available" if up else "down",
             "connectionId": connection.connection_id,
             "location": connection.location,
             "region": side.region,
@@ -210,14 +256,6 @@ def _only(rows: list[JSON], asked: JSON, key: str, noun: str) -> list[JSON]:
     if not found:
         raise _client_error(f"{noun} {asked[key]} could not be found.")
     return found
-
-
-def _paged(name: str, rows: list[JSON], asked: JSON) -> JSON:
-    try:
-        shown, token = page(rows, int(asked.get("maxResults") or _PAGE), asked.get("nextToken"))
-    except ValueError as error:
-        raise _client_error(str(error)) from error
-    return without_none({name: shown, "nextToken": token})
 
 
 def _client_error(message: str) -> AwsError:

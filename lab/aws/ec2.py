@@ -13,8 +13,10 @@ from ipaddress import IPv4Network, ip_network
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from lab.announcements import Announcement, Announcements
+from lab.aws.habits import Habits
 from lab.aws.side import Side, made_up
-from lab.aws.wire import JSON, AwsError, page
+from lab.aws.wire import JSON, AwsError, page, wire_time
 from lab.canary import canary
 from lab.facts import Facts
 from network.inventory import Path
@@ -39,9 +41,14 @@ _SEARCHES: dict[str, Callable[[IPv4Network, IPv4Network], bool]] = {
 class Ec2:
     """Answers by action. Arguments are the query form, as sent."""
 
-    def __init__(self, side: Side, facts: Facts) -> None:
+    def __init__(
+        self, side: Side, facts: Facts, habits: Habits, announcements: Announcements, now: Callable[[], datetime]
+    ) -> None:
         self._side = side
         self._facts = facts
+        self._habits = habits
+        self._announcements = announcements
+        self._now = now
         self.secrets = frozenset(canary("PreSharedKey", path.name) for path in side.vpn_paths())
         self.actions: dict[str, Callable[[dict[str, str]], JSON]] = {
             "DescribeVpnConnections": self._vpn_connections,
@@ -49,6 +56,8 @@ class Ec2:
             "DescribeTransitGatewayAttachments": self._attachments,
             "SearchTransitGatewayRoutes": self._search,
             "GetTransitGatewayRouteTablePropagations": self._propagations,
+            "GetTransitGatewayRouteTableAssociations": self._associations,
+            "GetVpnTunnelReplacementStatus": self._replacement,
         }
 
     def _vpn_connections(self, form: dict[str, str]) -> JSON:
@@ -110,7 +119,7 @@ class Ec2:
         keys = ("transit-gateway-attachment-id", "transit-gateway-id", "resource-type", "resource-id", "state")
         asked = _listed(form, "TransitGatewayAttachmentIds")
         rows = [row for row in rows if not asked or row["transitGatewayAttachmentId"] in asked]
-        return _paged("transitGatewayAttachments", _filtered(rows, _filters(form), keys), form)
+        return self._paged("transitGatewayAttachments", _filtered(rows, _filters(form), keys), form)
 
     def _propagations(self, form: dict[str, str]) -> JSON:
         self._check_table(form)
@@ -119,7 +128,39 @@ class Ec2:
             for attachment, kind, resource in self._all_attachments()
         ]
         keys = ("transit-gateway-attachment-id", "resource-type", "resource-id")
-        return _paged("transitGatewayRouteTablePropagations", _filtered(rows, _filters(form), keys), form)
+        return self._paged("transitGatewayRouteTablePropagations", _filtered(rows, _filters(form), keys), form)
+
+    def _associations(self, form: dict[str, str]) -> JSON:
+        self._check_table(form)
+        rows = [
+            {"transitGatewayAttachmentId": name, "resourceType": kind, "resourceId": resource, "state": "associated"}
+            for name, kind, resource in self._all_attachments()
+        ]
+        keys = ("transit-gateway-attachment-id", "resource-type", "resource-id")
+        return self._paged("associations", _filtered(rows, _filters(form), keys), form)
+
+    def _replacement(self, form: dict[str, str]) -> JSON:
+        """Maintenance waits for a tunnel from the moment that it is announced until it is over."""
+        vpn, outside = form.get("VpnConnectionId", ""), form.get("VpnTunnelOutsideIpAddress", "")
+        tunnels = [self._side.site.tunnel(p.tunnel or "") for p in self._side.vpn_connections().get(vpn, [])]
+        tunnel = next((each for each in tunnels if str(each.outside) == outside), None)
+        if tunnel is None:
+            text = f"The vpnConnection ID '{vpn}' with the tunnel {outside} does not exist"
+            raise AwsError("InvalidVpnConnectionID.NotFound", text)
+        waiting = next((each for each in self._announcements.of("aws") if self._waits(each, tunnel.name)), None)
+        details = {"pendingMaintenance": "available" if waiting else "none"}
+        if waiting:
+            details["maintenanceAutoAppliedAfter"] = wire_time(waiting.starts)
+        return {
+            "vpnConnectionId": vpn,
+            "transitGatewayId": self._side.side.tgw_id,
+            "vpnTunnelOutsideIpAddress": outside,
+            "maintenanceDetails": details,
+        }
+
+    def _waits(self, entry: Announcement, tunnel: str) -> bool:
+        ours = entry.kind == "maintenance" and tunnel in entry.things
+        return ours and entry.state(self._now()) in {"announced", "running"}
 
     def _search(self, form: dict[str, str]) -> JSON:
         self._check_table(form)
@@ -134,7 +175,8 @@ class Ec2:
         found = [row for row in self._routes() if _route_passes(row, filters)]
         if "route-search.longest-prefix-match" in filters:
             found = sorted(found, key=lambda row: ip_network(row["destinationCidrBlock"]).prefixlen)[-1:]
-        return {"routeSet": found[:size], "additionalRoutesAvailable": len(found) > size}
+        shown = self._paged("routeSet", found, form)
+        return shown | {"additionalRoutesAvailable": shown["nextToken"] is not None}
 
     def _routes(self) -> list[JSON]:
         rows = [_route(prefix, [(attachment, "vpc", vpc)]) for prefix, (attachment, vpc) in self._side.vpcs().items()]
@@ -142,7 +184,16 @@ class Ec2:
             attachments = [self._side.attachment(self._side.site.path(name)) for name in winners]
             if attachments:
                 rows.append(_route(prefix, list(dict.fromkeys(attachments))))
-        return rows
+        holes = [_route(prefix, []) | {"type": "static", "state": "blackhole"} for prefix in self._habits.blackholes]
+        return rows + holes
+
+    def _paged(self, name: str, rows: list[JSON], form: dict[str, str]) -> JSON:
+        try:
+            size = min(int(form.get("MaxResults", _PAGE)), self._habits.page)
+            shown, token = page(rows, size, form.get("NextToken"))
+        except ValueError as error:
+            raise AwsError("InvalidParameterValue", str(error)) from error
+        return {name: shown, "nextToken": token}
 
     def _all_attachments(self) -> list[tuple[str, str, str]]:
         vpcs = [(attachment, "vpc", vpc) for attachment, vpc in self._side.vpcs().values()]
@@ -250,14 +301,6 @@ def _filters(form: dict[str, str]) -> Filters:
 
 def _listed(form: dict[str, str], name: str) -> list[str]:
     return [value for key, value in form.items() if re.fullmatch(rf"{re.escape(name)}\.\d+", key)]
-
-
-def _paged(name: str, rows: list[JSON], form: dict[str, str]) -> JSON:
-    try:
-        shown, token = page(rows, int(form.get("MaxResults", _PAGE)), form.get("NextToken"))
-    except ValueError as error:
-        raise AwsError("InvalidParameterValue", str(error)) from error
-    return {name: shown, "nextToken": token}
 
 
 def _name_tag(name: str) -> list[dict[str, Any]]:

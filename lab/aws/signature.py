@@ -16,6 +16,7 @@ _AUTHORIZATION = re.compile(
 )
 _UNKNOWN_KEY = {
     "directconnect": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
+    "health": ("UnrecognizedClientException", "The security token included in the request is invalid.", 400),
     "monitoring": ("InvalidClientTokenId", "The security token included in the request is invalid.", 403),
     "ec2": ("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
 }

@@ -1,4 +1,4 @@
-"""How the three services speak: JSON with `__type` errors, or EC2's query form and XML."""
+"""How the four services speak: JSON with `__type` errors, or EC2's query form and XML."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from starlette.responses import Response
 
 JSON = dict[str, Any]
 
+_TARGETS = {
+    "OvertureService": "directconnect",
+    "GraniteServiceVersion20100801": "monitoring",
+    "AWSHealth_20160804": "health",
+}
 EC2_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
@@ -29,11 +34,14 @@ class AwsError(Exception):
 
 
 def service_of(request: Request) -> str:
-    """directconnect, monitoring (CloudWatch) or ec2, by the request's target header."""
-    target = request.headers.get("x-amz-target", "")
-    if target.startswith("OvertureService."):
-        return "directconnect"
-    return "monitoring" if target.startswith("GraniteServiceVersion20100801.") else "ec2"
+    """directconnect, monitoring (CloudWatch), health or ec2, by the request's target header."""
+    target = request.headers.get("x-amz-target", "").partition(".")[0]
+    return _TARGETS.get(target, "ec2")
+
+
+def version_of(service: str) -> str:
+    """The JSON protocol that a service speaks."""
+    return "1.0" if service == "monitoring" else "1.1"
 
 
 def json_answer(content: JSON, version: str, status: int = 200) -> Response:
@@ -45,7 +53,7 @@ def refusal(service: str, error: AwsError) -> Response:
     """The error in the service's own shape."""
     if service != "ec2":
         content = {"__type": error.code, "message": str(error)}
-        return json_answer(content, "1.1" if service == "directconnect" else "1.0", error.status)
+        return json_answer(content, version_of(service), error.status)
     response = ET.Element("Response")
     one = ET.SubElement(ET.SubElement(response, "Errors"), "Error")
     ET.SubElement(one, "Code").text = error.code
@@ -72,6 +80,11 @@ def page(rows: list[Any], size: int, token: str | None) -> tuple[list[Any], str 
     return rows[start:end], base64.b64encode(f"from {end}".encode()).decode() if end < len(rows) else None
 
 
+def wire_time(moment: datetime) -> str:
+    """As EC2 writes a time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def without_none(content: JSON) -> JSON:
     return {name: value for name, value in content.items() if value is not None}
 
@@ -87,7 +100,7 @@ def _fill(element: ET.Element, value: Any) -> None:
     elif isinstance(value, bool):
         element.text = str(value).lower()
     elif isinstance(value, datetime):
-        element.text = value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        element.text = wire_time(value)
     else:
         element.text = str(value)
 

@@ -28,6 +28,7 @@ class World:
     def __init__(self, site: Site | None = None) -> None:
         self.site = site or reference()
         self.down: set[str] = set()
+        self.started = STARTED
         self.chosen_by_cloud: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def port_up(self, port: str) -> bool:
@@ -46,7 +47,7 @@ class World:
         declared = self.site.path(path)
         if self.down & {declared.session, declared.vxc, declared.connection, declared.tunnel, f"bgp {path}"}:
             return FarSession("Idle", NOW)
-        return FarSession("Established", STARTED, self._received(declared), self._advertised(declared))
+        return FarSession("Established", self.started, self._received(declared), self._advertised(declared))
 
     def chosen(self, cloud: str) -> Mapping[str, tuple[str, ...]]:
         if cloud in self.chosen_by_cloud:

@@ -9,7 +9,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from lab.announcements import Announcements
 from lab.aws import AwsLab
+from lab.aws.habits import VifTest
 from lab.faults import FaultGate
 from lab.telemetry import Telemetry
 from tests.contract.fake_world import NOW, STARTED, World, reference
@@ -28,8 +30,13 @@ def world() -> World:
 
 
 @pytest.fixture
-def lab(world: World) -> AwsLab:
-    return AwsLab(SITE, world, KEYS.get, Telemetry(SITE), now=lambda: NOW)
+def told() -> Announcements:
+    return Announcements(SITE, now=lambda: NOW)
+
+
+@pytest.fixture
+def lab(world: World, told: Announcements) -> AwsLab:
+    return AwsLab(SITE, world, KEYS.get, Telemetry(SITE), told, now=lambda: NOW)
 
 
 @pytest.fixture
@@ -40,9 +47,15 @@ async def gate(lab: AwsLab) -> AsyncIterator[FaultGate]:
     await gate.stop()
 
 
-def client_of(service: str, gate: FaultGate, key: str = "AKIALAB00000000000001", secret: str = "lab-secret-1") -> Any:
+def client_of(
+    service: str,
+    gate: FaultGate,
+    key: str = "AKIALAB00000000000001",
+    secret: str = "lab-secret-1",
+    read_s: float = 10.0,
+) -> Any:
     config = Config(
-        connect_timeout=2, read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 1}, proxies={}
+        connect_timeout=2, read_timeout=read_s, retries={"mode": "standard", "total_max_attempts": 1}, proxies={}
     )
     return boto3.client(
         service, region_name="eu-central-1", endpoint_url=gate.address, config=config,
@@ -50,8 +63,8 @@ def client_of(service: str, gate: FaultGate, key: str = "AKIALAB00000000000001",
     )  # fmt: skip
 
 
-def caller(service: str, gate: FaultGate) -> Call:
-    client = client_of(service, gate)
+def caller(service: str, gate: FaultGate, read_s: float = 10.0) -> Call:
+    client = client_of(service, gate, read_s=read_s)
 
     async def call(operation: str, **asked: Any) -> Any:
         return await asyncio.to_thread(getattr(client, operation), **asked)
@@ -67,6 +80,11 @@ def dx(gate: FaultGate) -> Call:
 @pytest.fixture
 def ec2(gate: FaultGate) -> Call:
     return caller("ec2", gate)
+
+
+@pytest.fixture
+def health(gate: FaultGate) -> Call:
+    return caller("health", gate)
 
 
 @pytest.fixture
@@ -87,6 +105,7 @@ async def error_of(call: Any) -> tuple[str, int]:
         ("directconnect", "describe_connections", "UnrecognizedClientException", "InvalidSignatureException"),
         ("cloudwatch", "list_metrics", "InvalidClientTokenId", "InvalidSignatureException"),
         ("ec2", "describe_vpn_connections", "AuthFailure", "AuthFailure"),
+        ("health", "describe_events", "UnrecognizedClientException", "InvalidSignatureException"),
     ],
 )
 async def test_each_service_refuses_unknown_keys_and_wrong_secrets_in_its_words(
@@ -310,7 +329,7 @@ async def test_faults_as_boto3_meets_them(gate: FaultGate, dx: Call, ec2: Call) 
     assert await error_of(dx("describe_connections")) == ("DirectConnectServerException", 500)
     await gate.set("hang")
     with pytest.raises(ReadTimeoutError):
-        await dx("describe_connections")
+        await caller("directconnect", gate, read_s=0.3)("describe_connections")
     await gate.set("down")
     with pytest.raises(EndpointConnectionError):
         await dx("describe_connections")
@@ -319,3 +338,94 @@ async def test_faults_as_boto3_meets_them(gate: FaultGate, dx: Call, ec2: Call) 
         assert (await client.post("/")).headers["content-type"].startswith("text/html")
     await gate.set("none")
     assert (await dx("describe_connections"))["connections"]
+
+
+async def pages(call: Call, operation: str, key: str, token: str, **asked: Any) -> list[list[Any]]:
+    """The rows of every page."""
+    found, following = [], dict[str, Any]()
+    while not found or following:
+        answer = await call(operation, **asked, **following)
+        found.append(answer[key])
+        following = {token: answer[token]} if token in answer else {}
+    return found
+
+
+async def test_every_list_comes_in_pages_whatever_its_protocol(
+    dx: Call, ec2: Call, cloudwatch: Call, lab: AwsLab
+) -> None:
+    lab.habits.page = 2
+    table = {"TransitGatewayRouteTableId": TABLE}
+    connections = await pages(dx, "describe_connections", "connections", "nextToken", maxResults=1)
+    assert [len(rows) for rows in connections] == [1, 1]
+    spread = "get_transit_gateway_route_table_associations"
+    assert [len(rows) for rows in await pages(ec2, spread, "Associations", "NextToken", **table)] == [2, 2, 1]
+    routes = {**table, "Filters": [{"Name": "state", "Values": ["active"]}], "MaxResults": 5}
+    found = await pages(ec2, "search_transit_gateway_routes", "Routes", "NextToken", **routes)
+    assert [len(rows) for rows in found] == [2, 2]
+    first = await ec2("search_transit_gateway_routes", **routes)
+    assert first["AdditionalRoutesAvailable"] is True
+    listed = await pages(cloudwatch, "list_metrics", "Metrics", "NextToken", Namespace="AWS/DX")
+    assert {len(rows) for rows in listed[:-1]} == {2}
+    assert (await error_of(cloudwatch("list_metrics", NextToken="nonsense")))[0] == "InvalidNextToken"
+
+
+async def test_health_tells_events_and_apart_from_them_what_they_affect(
+    health: Call, told: Announcements, lab: AwsLab
+) -> None:
+    told.add("aws", "maintenance", ["dx-1"], in_s=86400, lasts_s=14400)
+    told.add("aws", "outage", ["vpn-aws-1"], in_s=0, lasts_s=60)
+    told.add("aws", "outage", ["aws"], in_s=0, lasts_s=60)
+    told.add("azure", "outage", ["er-primary"], in_s=0, lasts_s=60)
+    change, tunnel, public = (await health("describe_events"))["events"]
+    assert (change["eventTypeCode"], change["statusCode"]) == ("AWS_DIRECTCONNECT_MAINTENANCE_SCHEDULED", "upcoming")
+    assert change["startTime"].astimezone(UTC) == NOW + timedelta(days=1)
+    assert (tunnel["service"], tunnel["eventTypeCategory"], tunnel["statusCode"]) == ("VPN", "issue", "open")
+    assert public["eventScopeCode"] == "PUBLIC"
+    only = await health("describe_events", filter={"services": ["DIRECTCONNECT"], "eventStatusCodes": ["upcoming"]})
+    assert [event["arn"] for event in only["events"]] == [change["arn"]]
+    lab.habits.page = 2
+    asked = {"filter": {"eventArns": [change["arn"], tunnel["arn"], public["arn"]]}}
+    found = await pages(health, "describe_affected_entities", "entities", "nextToken", **asked)
+    vpn = SIDE.vpn_connection_ids["vpn-aws-1"]
+    values = [[entity["entityValue"] for entity in rows] for rows in found]
+    assert values == [["dxcon-fg000001", "dxvif-fg000001"], [vpn]]
+    lab.habits.support_plan = False
+    assert await error_of(health("describe_events")) == ("SubscriptionRequiredException", 400)
+
+
+async def test_a_tunnel_has_maintenance_waiting_once_it_is_announced(ec2: Call, told: Announcements) -> None:
+    asked = {"VpnConnectionId": SIDE.vpn_connection_ids["vpn-aws-1"], "VpnTunnelOutsideIpAddress": "203.0.113.1"}
+
+    async def details() -> dict[str, Any]:
+        return (await ec2("get_vpn_tunnel_replacement_status", **asked))["MaintenanceDetails"]
+
+    assert await details() == {"PendingMaintenance": "none"}
+    told.add("aws", "maintenance", ["vpn-aws-1"], in_s=3600, lasts_s=60)
+    later = NOW + timedelta(hours=1)
+    assert await details() == {"PendingMaintenance": "available", "MaintenanceAutoAppliedAfter": later}
+    wrong = ec2("get_vpn_tunnel_replacement_status", **{**asked, "VpnTunnelOutsideIpAddress": "192.0.2.1"})
+    assert (await error_of(wrong))[0] == "InvalidVpnConnectionID.NotFound"
+
+
+async def test_a_failover_test_shows_its_vif_testing_while_it_runs(dx: Call, lab: AwsLab) -> None:
+    lab.habits.tests = [
+        VifTest("dxvif-fg000001", NOW - timedelta(minutes=5), 10),
+        VifTest("dxvif-fg000002", NOW - timedelta(minutes=5), 10, "Cancelled"),
+    ]
+    vifs = (await dx("describe_virtual_interfaces"))["virtualInterfaces"]
+    assert [vif["virtualInterfaceState"] for vif in vifs] == ["testing", "available"]
+    history = await dx("list_virtual_interface_test_history", virtualInterfaceId="dxvif-fg000001")
+    (test,) = history["virtualInterfaceTestHistory"]
+    assert (test["status"], test["endTime"].astimezone(UTC)) == ("In progress", NOW + timedelta(minutes=5))
+
+
+async def test_a_flap_shows_in_the_minimum_of_its_period_and_nowhere_else(cloudwatch: Call, world: World) -> None:
+    world.started = NOW - timedelta(minutes=12)
+    metric = (await cloudwatch("list_metrics", MetricName="VirtualInterfaceBgpStatus"))["Metrics"][0]
+    queries = [
+        {"Id": stat.lower(), "MetricStat": {"Metric": metric, "Period": 300, "Stat": stat}}
+        for stat in ("Minimum", "Maximum")
+    ]
+    window = {"StartTime": NOW - timedelta(minutes=20), "EndTime": NOW}
+    low, high = (await cloudwatch("get_metric_data", MetricDataQueries=queries, **window))["MetricDataResults"]
+    assert (low["Values"], high["Values"]) == ([1.0, 1.0, 0.0, 1.0], [1.0] * 4)

@@ -186,6 +186,32 @@ def test_tables_of_paths_and_sessions(lab: Cli) -> None:
 # -- which site
 
 
+def test_a_vpn_path_shows_its_proof_mark_by_mark(lab: Cli, rested: Observer) -> None:
+    """How the session rides is the routers' word: until they say it, nothing is proven."""
+
+    def shown(ike: str, *others: str) -> Document:
+        """The proof, once the tunnel and the other marks are so: on a busy machine one look may come too early."""
+        until = time.monotonic() + 60.0
+        while True:
+            (row,) = lab.ok("paths", "aws/vpn-1", "--json").json["paths"]
+            found: Document = row["vpn"]
+            verdicts = {name: mark["verdict"] for name, mark in found["marks"].items()}
+            if verdicts["ike"] == ike and all(verdicts[name] == "up" for name in others):
+                return found
+            assert time.monotonic() < until, f"ike is not {ike}, or of {others} not all are up: {found}"
+
+    seen = shown("up", "bgp", "coverage", "probe")
+    rides = seen["marks"]["rides"]["verdict"]
+    assert rides in {"up", "unknown"}
+    assert seen["proven"] == (rides == "up")
+    assert [seen["coverage"][way]["complete"] for way in ("out", "back")] == [True, True]
+    assert "coverage" in lab.ok("paths", "aws/vpn-1").out
+    assert all(("vpn" in row) == ("/vpn-" in row["name"]) for row in lab.ok("paths", "--json").json["paths"])
+    fail(lab, "vpn-aws-1")
+    lost = shown("down")
+    assert (lost["proven"], lost["verdict"]) == (False, "down")
+
+
 def test_which_site_flag_then_environment_then_config_then_lab(lab: Cli) -> None:
     text = (lab.lab_folder / "site.yaml").read_text()
     files = {name: lab.root / f"{name}.yaml" for name in ("flag", "environment")}

@@ -67,8 +67,8 @@ def test_every_sdk_has_one_importer() -> None:
                 importers[name].add(str(file.relative_to(ROOT)))
     assert importers == {
         "asyncssh": {"connectors/routers/ssh.py"},
-        "boto3": {"connectors/aws.py"},
-        "botocore": {"connectors/aws.py"},
+        "boto3": {"connectors/aws_calls.py"},
+        "botocore": {"connectors/aws_calls.py"},
         "hvac": {"connectors/vault.py"},
         "pysnow": {"connectors/servicenow.py"},
     }
