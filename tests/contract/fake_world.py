@@ -23,6 +23,7 @@ class World:
     def __init__(self, site: Site | None = None) -> None:
         self.site = site or reference()
         self.down: set[str] = set()
+        self.drained: set[str] = set()  # paths that their provider drains: its AS eight times in front
         self.chosen_by_cloud: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def port_up(self, port: str) -> bool:
@@ -66,5 +67,5 @@ class World:
         return tuple(Route(prefix, as_path, communities) for prefix in prefixes)
 
     def _advertised(self, path: Path) -> tuple[Route, ...]:
-        as_path = (self.site.session(path.session).peer_asn,)
+        as_path = (self.site.session(path.session).peer_asn,) * (8 if path.name in self.drained else 1)
         return tuple(Route(str(prefix.prefix), as_path) for prefix in self.site.cloud(path.cloud).prefixes)
