@@ -17,7 +17,7 @@ from connectors.azure_circuit_parse import (
 )
 from connectors.azure_health import HEALTH_VERSION
 from connectors.azure_site import legs_of, link_of
-from connectors.azure_tables import parse_arp, parse_route_table, parse_summary
+from connectors.azure_tables import LAYER_2_UP, parse_arp, parse_route_table, parse_summary
 from connectors.errors import BadReply, InterlockError
 from connectors.reading import Reading
 from connectors.reply import CHECK_VERSION
@@ -59,9 +59,9 @@ class Circuit:
             self._signs.session_up.pop(leg.name, None)
             raise
         up = all(item.fact.up for item in seen if isinstance(item.fact, SessionThere))
+        if up and self._signs.session_up.get(leg.name) is False:
+            self._signs.bgp_back[leg.name] = self._arm.now()
         self._signs.session_up[leg.name] = up
-        if not up:
-            self._signs.down_at[leg.name] = origin.at
         return seen
 
     # What follows observes nothing by itself: it has its say in the circuit, and is forgotten when it cannot be read.
@@ -69,10 +69,13 @@ class Circuit:
     async def _layer_2(self, leg: Path) -> list[Observation]:
         try:
             data, _ = await self._arm.table(self._of_leg(leg, "arpTables"))
-            self._signs.layer_2[leg.name] = parse_arp(data, leg)
+            layer_2 = parse_arp(data, leg)
         except InterlockError:
             self._signs.layer_2.pop(leg.name, None)
             raise
+        if layer_2 == LAYER_2_UP != self._signs.layer_2.get(leg.name, LAYER_2_UP):
+            self._signs.arp_back[leg.name] = self._arm.now()
+        self._signs.layer_2[leg.name] = layer_2
         return []
 
     async def _metrics(self) -> list[Observation]:

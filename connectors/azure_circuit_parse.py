@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import Field
 
-from connectors.azure_metrics import GRAIN, WINDOW, Metric, metrics_in, newest, query, series_by
+from connectors.azure_metrics import WINDOW, Metric, metrics_in, newest, query, series_by
 from connectors.azure_site import Reference, legs_of, link_of
 from connectors.azure_tables import LAYER_2_UP
 from connectors.reply import Finding, Rows, Shape, Text, mapping, read
@@ -72,10 +72,10 @@ class _Health(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Percent of the minute that ended at `ends` in which a leg's ARP or BGP was there."""
+    """Percent of the minute from `begins` in which a leg's ARP or BGP was there."""
 
     percent: float
-    ends: datetime
+    begins: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,14 @@ class CircuitMetrics:
 class Signs:
     """What is known of the circuit beside its own object, as it comes in; what is unknown is absent or None.
 
-    `layer_2` (see `parse_arp`) and `session_up` are by path. `down_at` is when the leg's session was last seen
-    down: a metric of before then tells nothing new.
+    `layer_2` (see `parse_arp`) and `session_up` are by path. `arp_back` and `bgp_back` are when either was seen to
+    be there again: a metric's minute that began before tells of the absence, which is over.
     """
 
     layer_2: dict[str, str] = field(default_factory=dict)
     session_up: dict[str, bool] = field(default_factory=dict)
-    down_at: dict[str, datetime] = field(default_factory=dict)
+    arp_back: dict[str, datetime] = field(default_factory=dict)
+    bgp_back: dict[str, datetime] = field(default_factory=dict)
     metrics: CircuitMetrics = CircuitMetrics()
     stats: Mapping[str, int | None] = field(default_factory=dict)
     health: Mapping[str, str] = field(default_factory=dict)
@@ -144,13 +145,15 @@ def _of_leg(path: Path, signs: Signs) -> list[str]:
     """What Azure Monitor holds against a leg that otherwise works: a dead one says so itself."""
     wrong = []
     arp, bgp = signs.metrics.arp.get(path.name), signs.metrics.bgp.get(path.name)
-    if arp and arp.percent < 100 and signs.layer_2.get(path.name, LAYER_2_UP) == LAYER_2_UP:
+    if _lacking(arp, signs.arp_back.get(path.name)) and signs.layer_2.get(path.name, LAYER_2_UP) == LAYER_2_UP:
         wrong.append(f"ARP availability {arp.percent:.0f} %")
-    down_at = signs.down_at.get(path.name)
-    new = bgp is not None and (down_at is None or bgp.ends > down_at)
-    if bgp and new and bgp.percent < 100 and signs.session_up.get(path.name):
+    if _lacking(bgp, signs.bgp_back.get(path.name)) and signs.session_up.get(path.name):
         wrong.append(f"BGP availability {bgp.percent:.0f} % although its session is up: Microsoft's side")
     return wrong
+
+
+def _lacking(seen: Availability | None, back: datetime | None) -> TypeGuard[Availability]:
+    return seen is not None and seen.percent < 100 and (back is None or seen.begins >= back)
 
 
 def _of_all(signs: Signs) -> list[str]:
@@ -187,7 +190,7 @@ def _availability(metric: Metric | None, legs: Mapping[str, str]) -> dict[str, A
         last = newest(points)
         for path, link in legs.items():
             if last is not None and last.average is not None and peer.lower().startswith(link):
-                seen = Availability(last.average, last.time_stamp + GRAIN)
+                seen = Availability(last.average, last.time_stamp)
                 found[path] = min(seen, found.get(path, seen), key=lambda each: each.percent)
     return found
 

@@ -81,7 +81,7 @@ class AzureLab:
         self._circuit = Circuit(self._arm, facts, now)
         self._hub = Hub(self._arm, facts, now, gateway_hops=gateway_hops)
         self._classic = Classic(self._arm, facts, now)
-        self._health = Health(self._arm, facts, announcements or Announcements(site), now)
+        self.health = Health(self._arm, facts, announcements or Announcements(site), now)
         self.metrics = Metrics(self._arm, facts, telemetry, now)
         self.tests = FailoverTests(self._arm, now)
         self.throttled: dict[str, int] = {}
@@ -110,7 +110,7 @@ class AzureLab:
     def _tables(self) -> tuple[Reads, dict[str, Action]]:
         """What GET answers and what POST does, for the gateways that the site has."""
         arm, circuit, tests = self._arm, self._circuit, self.tests
-        reads = circuit_reads(arm, circuit) | {arm.circuit + _RESOURCE_HEALTH: self._health.circuit_status}
+        reads = circuit_reads(arm, circuit) | {arm.circuit + _RESOURCE_HEALTH: self.health.circuit_status}
         acts = circuit_actions(arm, circuit, tests)
         if arm.classic:
             reads |= classic_reads(arm, self._classic)
@@ -160,8 +160,8 @@ class AzureLab:
         resource = request.url.path
         if resource.lower().endswith(_METRICS):
             return self._measure(request, resource[: -len(_METRICS)])
-        if resource.lower().startswith(self._health.events_path.lower()):
-            return self._health_of(request, resource[len(self._health.events_path) :].strip("/"))
+        if resource.lower().startswith(self.health.events_path.lower()):
+            return self._health_of(request, resource[len(self.health.events_path) :].strip("/"))
         read = self._reads.get(resource.lower())
         return JSONResponse(read()) if read else self._not_found(resource)
 
@@ -179,12 +179,12 @@ class AzureLab:
         if not rest:
             return self._events(request)
         tracking_id, _, what = rest.partition("/")
-        found = self._health.impacted(tracking_id) if what.lower() == "impactedresources" else None
+        found = self.health.impacted(tracking_id) if what.lower() == "impactedresources" else None
         return JSONResponse(found) if found else _error(404, "NotFound", f"Event {rest} not found.")
 
     def _events(self, request: Request) -> Response:
         try:
-            return JSONResponse(self._health.events(str(request.base_url).rstrip("/"), dict(request.query_params)))
+            return JSONResponse(self.health.events(str(request.base_url).rstrip("/"), dict(request.query_params)))
         except HealthError as error:
             return _error(400, "BadRequest", str(error))
 

@@ -28,6 +28,7 @@ class Health:
 
     def __init__(self, arm: Arm, facts: Facts, told: Announcements, now: Callable[[], datetime]) -> None:
         self._arm, self._facts, self._told, self._now = arm, facts, told, now
+        self.origin = ""  # that pages after the first are said to be on, if not the caller's
         self._drains: dict[str, tuple[datetime, datetime | None]] = {}
         self.events_path = f"/subscriptions/{arm.side.subscription}/providers/Microsoft.ResourceHealth/events"
 
@@ -40,7 +41,7 @@ class Health:
         if len(found) > start + PAGE:
             asked = {"api-version": query["api-version"], "queryStartTime": query.get("queryStartTime", "")}
             words = "&".join(f"{name}={quote(value)}" for name, value in asked.items() if value)
-            answer["nextLink"] = f"{base}{self.events_path}?{words}&$skiptoken={start + PAGE}"
+            answer["nextLink"] = f"{self.origin or base}{self.events_path}?{words}&$skiptoken={start + PAGE}"
         return answer
 
     def impacted(self, tracking_id: str) -> JSON | None:
@@ -55,7 +56,7 @@ class Health:
                 "name": str(index),
                 "type": "Microsoft.ResourceHealth/events/impactedResources",
                 "properties": {
-                    "targetResourceType": "/".join(target.split("/")[6:-1:2]),
+                    "targetResourceType": _type(target),
                     "targetResourceId": target,
                     "targetRegion": REGION,
                     "info": [{"key": "ResourceName", "value": target.rpartition("/")[2]}],
@@ -179,6 +180,12 @@ class Health:
         }
         kind_of = "/providers/Microsoft.ResourceHealth/events"
         return {"id": f"{self.events_path}/{name}", "name": name, "type": kind_of, "properties": properties}
+
+
+def _type(target: str) -> str:
+    """Namespace and types of an ARM id: Microsoft.Network/vpnGateways/vpnConnections."""
+    parts = target.split("/")
+    return "/".join([parts[6], *parts[7::2]])
 
 
 def _id(entry: Announcement) -> str:
