@@ -29,6 +29,7 @@ from network.inventory import Site
 from network.observation import FailoverTests, Kind, Observation
 
 PATIENCE_S = 1.0  # a poll waits this long for what is being read at its own pace
+FIRST_PATIENCE_S = 2.0  # and the first one longer: before it nothing is known at all
 
 
 class AzureSource:
@@ -42,7 +43,7 @@ class AzureSource:
         self.cadence_s = system.cadence_s
         self.deadline_s = deadline_for(system.cadence_s)
         _, side = azure_of(site)
-        self._patience_s = PATIENCE_S
+        self._patience_s = FIRST_PATIENCE_S
         self._login = Login(side.tenant, system.token_address, self.deadline_s, credentials)
         bearer = Bearer(self._login.token)
         self._api = JsonApi(self.name, system.address, self.deadline_s, bearer, common=network_of(side))
@@ -71,7 +72,8 @@ class AzureSource:
         return [*self._changing, *self._steady]
 
     async def collect(self) -> Sequence[Observation]:
-        read = await asyncio.gather(*(reading.done(self._patience_s) for reading in self._readings))
+        patience_s, self._patience_s = self._patience_s, PATIENCE_S
+        read = await asyncio.gather(*(reading.done(patience_s) for reading in self._readings))
         parts: list[Awaitable[Sequence[Observation]]] = [
             *self._circuit.each_poll(),
             *self._gateways.each_poll(),

@@ -44,7 +44,7 @@ class ClassicGateways:
         self._advertised: dict[str, tuple[Learned, ...]] = {}
         asks = (self._edge, self._sessions, self._way_back)
         self.readings = [Reading(ask, arm.tables_every_s) for ask in asks]
-        self.loads = Reading(lambda: tunnel_load(arm, self._vpn), LOAD_EVERY_S)
+        self.loads = Reading(lambda: tunnel_load(arm, self._vpn), LOAD_EVERY_S, spares_first=True)
 
     def each_poll(self) -> list[Awaitable[Sequence[Observation]]]:
         arm = self._arm

@@ -28,7 +28,7 @@ class VirtualWan:
             Reading(self._way_back, arm.tables_every_s),
             Reading(self._sessions, arm.signs_every_s),
         ]
-        self.loads = Reading(lambda: tunnel_load(arm, self._vpn), LOAD_EVERY_S)
+        self.loads = Reading(lambda: tunnel_load(arm, self._vpn), LOAD_EVERY_S, spares_first=True)
 
     def each_poll(self) -> list[Awaitable[Sequence[Observation]]]:
         arm = self._arm

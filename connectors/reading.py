@@ -13,10 +13,16 @@ SLACK_S = 0.5  # a poll that comes a little early still reads
 
 
 class Reading:
-    """Reads with `ask` every `every_s` seconds, and at the next poll after an error. `kept` is what it last saw."""
+    """Reads with `ask` every `every_s` seconds, and at the next poll after an error. `kept` is what it last saw.
 
-    def __init__(self, ask: Callable[[], Awaitable[Sequence[Observation]]], every_s: float) -> None:
-        self._ask, self._every_s, self._due = ask, every_s, 0.0
+    `spares_first`: what is large and never urgent leaves the first poll to the rest.
+    """
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[Sequence[Observation]]], every_s: float, *, spares_first: bool = False
+    ) -> None:
+        self._ask, self._every_s = ask, every_s
+        self._due: float | None = None if spares_first else 0.0
         self._task: asyncio.Task[Sequence[Observation]] | None = None
         self._kept: dict[tuple[Kind, str], Observation] = {}
 
@@ -31,6 +37,8 @@ class Reading:
     async def done(self, patience_s: float) -> list[asyncio.Task[Sequence[Observation]]]:
         """Starts when due; the task, when it has ended within `patience_s` seconds. Awaiting it gives or raises."""
         now = asyncio.get_running_loop().time()
+        if self._due is None:
+            self._due = now + SLACK_S
         if self._task is None and self._due <= now:
             self._due = now + self._every_s - SLACK_S
             self._task = asyncio.create_task(self._read())

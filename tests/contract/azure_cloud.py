@@ -62,7 +62,6 @@ class Cloud:
         systems = self.site.systems.model_copy(update={"azure": self.site.systems.azure.model_copy(update=system)})
         site = self.site.model_copy(update={"systems": systems})
         self.source = AzureSource(site, lambda: datetime.now(UTC), self.credentials)
-        self.source._patience_s = 10.0  # a busy machine: what a poll reads, it reads to its end
 
     async def stop(self) -> None:
         await self.source.close()
@@ -72,6 +71,11 @@ class Cloud:
         """One poll of everything; what a part of it could not say raises PartlySeen."""
         for reading in self.source._readings:
             reading.forget()
+        return await self.poll()
+
+    async def poll(self) -> dict[tuple[Kind, str], Observation]:
+        """One poll of what is due, to its end however busy the machine is."""
+        self.source._patience_s = 10.0
         return {item.key: item for item in await self.source.collect()}
 
     async def collect_some(self) -> tuple[dict[tuple[Kind, str], Observation], str]:

@@ -90,8 +90,8 @@ async def test_a_drain_by_microsoft_is_seen_although_the_legs_own_table_is_short
 
 
 async def test_the_tables_are_kept_between_polls_and_read_anew_when_something_changed(cloud: Cloud) -> None:
-    first = {item.key: item for item in await cloud.source.collect()}
-    again = {item.key: item for item in await cloud.source.collect()}
+    first = await cloud.poll()
+    again = await cloud.poll()
     assert again[Kind.CLOUD_ROUTES, "azure"] is first[Kind.CLOUD_ROUTES, "azure"]
     assert again[Kind.CIRCUIT, PRIMARY].at > first[Kind.CIRCUIT, PRIMARY].at
     assert (await cloud.collect())[Kind.CLOUD_ROUTES, "azure"].at > first[Kind.CLOUD_ROUTES, "azure"].at
