@@ -1,56 +1,39 @@
 """Azure as a status source, over plain HTTP: the SDK costs half a second, 67 MB, and misreads some keys.
 
-The tables (per leg, and the hub's effective routes) are long-running operations that leave an entry each in
-the activity log: outside a lab they are read every five minutes, or when something has changed.
+The tables (per leg, and the gateways' or the hub's routes) are long-running operations that leave an entry each in
+the activity log: outside a lab they are read every five minutes, or when something has changed. Metrics and health
+come every minute there, a week of tunnel load every ten.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 
-from pydantic import Field, FiniteFloat
-
-from connectors import azure_lro
-from connectors.azure_metrics import bgp_query, parse_bgp
-from connectors.azure_parse import (
-    parse_arp,
-    parse_circuit,
-    parse_effective_routes,
-    parse_er_gateway,
-    parse_hub,
-    parse_route_table,
-    parse_summary,
-    parse_vpn_connections,
-)
-from connectors.errors import InterlockError
-from connectors.http import Bearer, JsonApi, Token
+from connectors import azure_failover, azure_health
+from connectors.azure_arm import Arm
+from connectors.azure_circuit import Circuit
+from connectors.azure_classic import ClassicGateways
+from connectors.azure_login import Login
+from connectors.azure_site import azure_of, network_of
+from connectors.azure_vwan import VirtualWan
+from connectors.http import Bearer, JsonApi
 from connectors.parts import settle
-from connectors.ports import AzureSecret, Clock, Credentials, PartlySeen, deadline_for
-from connectors.redact import redactor
-from connectors.reply import Finding, Origin, Shape, fresh_for, read
-from network.inventory import AzureSide, Cloud, Path, Site
-from network.observation import Advertised, Circuit, Kind, Observation
+from connectors.ports import AzureSecret, Clock, Credentials, deadline_for
+from connectors.reading import Reading
+from connectors.reply import Finding
+from network.events import Events, ProviderEvent
+from network.inventory import Site
+from network.observation import FailoverTests, Kind, Observation
 
-API_VERSION = "2025-05-01"
-SCOPE = "https://management.azure.com/.default"
-LOGIN = "https://login.microsoftonline.com"
-TABLES_EVERY_S = 300.0
-TABLES_DEADLINE_S = 60.0
-TABLES_PATIENCE_S = 1.0  # a poll waits this long for tables that are being read
-TABLES_SLACK_S = 0.5  # a poll that comes a little early still reads them
-EARLY_S = 300.0  # a token is renewed this long before its end, as azure-identity does
-
-
-class _TokenReply(Shape):
-    access_token: str = Field(alias="access_token", min_length=1)
-    expires_in: FiniteFloat = Field(alias="expires_in", default=3599.0)
+PATIENCE_S = 1.0  # a poll waits this long for what is being read at its own pace
+FIRST_PATIENCE_S = 2.0  # and the first one longer: before it nothing is known at all
 
 
 class AzureSource:
-    """Four GETs a poll, and the tables when they are due; all at the same time."""
+    """Four GETs a poll, and whatever is due beside them; one that fails or is throttled leaves the rest."""
 
     name = "azure"
     kind = "cloud"
@@ -59,159 +42,85 @@ class AzureSource:
         system = site.systems.azure
         self.cadence_s = system.cadence_s
         self.deadline_s = deadline_for(system.cadence_s)
-        self._site, self._now, self._credentials = site, now, credentials
-        self._cloud, self._side = _azure(site)
-        self._base = (
-            f"/subscriptions/{self._side.subscription}/resourceGroups/{self._side.resource_group}"
-            "/providers/Microsoft.Network"
-        )
-        self._legs = [path for path in site.paths_of(self._cloud.name) if path.kind == "expressroute"]
-        self._login = JsonApi(self.name, system.token_address or LOGIN, self.deadline_s)
-        self._api = JsonApi(self.name, system.address, self.deadline_s, Bearer(self._token), common=self._base)
-        self._tables_every_s = self.cadence_s if site.mode == "lab" else max(self.cadence_s, TABLES_EVERY_S)
-        self._tables_due = 0.0
-        self._reading: asyncio.Task[list[Observation]] | None = None
-        self._arp: dict[str, str] = {}
-        self._tables: dict[tuple[Kind, str], Observation] = {}
+        _, side = azure_of(site)
+        self._patience_s = FIRST_PATIENCE_S
+        self._login = Login(side.tenant, system.token_address, self.deadline_s, credentials)
+        bearer = Bearer(self._login.token)
+        self._api = JsonApi(self.name, system.address, self.deadline_s, bearer, common=network_of(side))
+        self._arm = arm = Arm(site, self._api, now)
+        self._circuit = Circuit(arm)
+        classic = arm.side.gateways == "classic"
+        self._gateways = ClassicGateways(arm, self._circuit) if classic else VirtualWan(arm, self._circuit)
+        self._changing = [*self._circuit.readings, *self._gateways.readings]
+        self._steady = [
+            self._gateways.loads,
+            Reading(self._events, arm.signs_every_s),
+            Reading(self._tests, arm.tables_every_s),
+        ]
+        self._impacted: dict[tuple[str, object], tuple[str, ...]] = {}
 
     def forget(self) -> None:
-        self._tables_due = 0.0
+        for reading in self._changing:
+            reading.forget()
 
     async def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await asyncio.gather(*(reading.close() for reading in self._readings))
         await asyncio.gather(self._login.close(), self._api.close())
 
+    @property
+    def _readings(self) -> list[Reading]:
+        return [*self._changing, *self._steady]
+
     async def collect(self) -> Sequence[Observation]:
-        side, site, cloud = self._side, self._site, self._cloud
-        tables = await self._tables_read()
+        patience_s, self._patience_s = self._patience_s, PATIENCE_S
+        read = await asyncio.gather(*(reading.done(patience_s) for reading in self._readings))
         parts: list[Awaitable[Sequence[Observation]]] = [
-            self._get(
-                f"/expressRouteCircuits/{side.circuit}",
-                lambda data: parse_circuit(data, site, cloud, self._arp),
-            ),
-            self._get(f"/expressRouteGateways/{side.er_gateway}", lambda data: parse_er_gateway(data, site, cloud)),
-            self._get(f"/virtualHubs/{side.hub}", lambda data: parse_hub(data, cloud)),
-            self._tunnels(),
-            *tables,
+            *self._circuit.each_poll(),
+            *self._gateways.each_poll(),
+            *(task for tasks in read for task in tasks),
         ]
-        return await settle(parts, self._tables.values())
+        return await settle(parts, [item for reading in self._readings for item in reading.kept])
 
-    async def _tables_read(self) -> list[asyncio.Task[list[Observation]]]:
-        """The reading of the tables, when one has just ended; the service may take a minute over it.
-
-        It goes on from poll to poll, so that the GETs never wait long for it.
-        """
-        now = asyncio.get_running_loop().time()
-        if self._reading is None and self._tables_due <= now:
-            self._tables_due = now + self._tables_every_s - TABLES_SLACK_S
-            self._reading = asyncio.create_task(self._read_tables())
-        if self._reading is None:
-            return []
-        done, _ = await asyncio.wait({self._reading}, timeout=TABLES_PATIENCE_S)
-        if done:
-            self._reading = None
-        return list(done)
-
-    async def _read_tables(self) -> list[Observation]:
-        legs = self._legs
-        parts = [*map(self._layer_2, legs), *map(self._session, legs), self._routes(), self._vpn_sessions()]
-        try:
-            seen = await settle(parts)
-        except InterlockError as error:
-            self._tables_due = 0.0  # what was not read is due at the next poll
-            self._remember(error.seen if isinstance(error, PartlySeen) else ())
-            raise
-        self._remember(seen)
-        return seen
-
-    def _remember(self, seen: Sequence[Observation]) -> None:
-        self._tables.update({item.key: item for item in seen})
-
-    async def _layer_2(self, path: Path) -> list[Observation]:
-        """Keeps a leg's ARP verdict for the circuit's own; observes nothing by itself."""
-        self._arp.pop(path.name, None)
-        data, _ = await self._table(self._leg_path(path, "arpTables"))
-        self._arp[path.name] = parse_arp(data, path)
-        return []
-
-    async def _tunnels(self) -> list[Observation]:
-        return await self._get(
-            f"/vpnGateways/{self._side.vpn_gateway}/vpnConnections",
-            lambda data: parse_vpn_connections(data, self._site, self._cloud),
-        )
-
-    async def _vpn_sessions(self) -> list[Observation]:
-        path = f"{self._base}/vpnGateways/{self._side.vpn_gateway}/providers/Microsoft.Insights/metrics"
-        data = await self._api.get(path, params=bgp_query(self._now()))
-        origin = self._origin(f"GET {path}", self._tables_every_s)
-        return [
-            seen
-            for ends, finding in parse_bgp(data, self._site, self._cloud)
-            for seen in replace(origin, at=min(ends, origin.at)).observe([finding])
+    async def _events(self) -> list[Observation]:
+        """Planned maintenance and service issues of the calendar's days that touch us."""
+        arm, now = self._arm, self._arm.now()
+        path = f"{arm.subscription}/providers/Microsoft.ResourceHealth/events"
+        origin = arm.origin(f"GET {path}", arm.signs_every_s)
+        rows = await arm.rows(path, azure_health.events_query(now))
+        near = azure_health.parse_events(rows, now, timedelta(days=arm.site.policy.calendar_days))
+        touched = await asyncio.gather(*(self._touched(path, event) for event in near))
+        self._impacted = {_version(event): ids for event, ids in zip(near, touched, strict=True)}
+        told = [
+            azure_health.provider_event(event, ids, arm.site, arm.cloud, now)
+            for event, ids in zip(near, touched, strict=True)
         ]
+        ours: tuple[ProviderEvent, ...] = tuple(event for event in told if event is not None)
+        raw = [event.model_dump() for event in near]
+        return origin.observe([Finding(Kind.EVENTS, self.name, Events(ours), raw)])
 
-    async def _get(self, path: str, parse: Callable[[Any], list[Finding]]) -> list[Observation]:
-        full = self._base + path
-        origin = self._origin(f"GET {full}", self.cadence_s)
-        data = await self._api.get(full, params={"api-version": API_VERSION})
-        return origin.observe(parse(data))
+    async def _touched(self, path: str, event: azure_health.HealthEvent) -> tuple[str, ...]:
+        """The resources of an event, asked once for each of its updates."""
+        known = self._impacted.get(_version(event))
+        if known is not None:
+            return known
+        query = {"api-version": azure_health.HEALTH_VERSION}
+        return azure_health.parse_impacted(await self._arm.rows(f"{path}/{event.name}/impactedResources", query))
 
-    async def _table(self, path: str, body: Any = None) -> tuple[Any, Origin]:
-        """A table that is a long-running operation, and where and when it came from."""
-        full = self._base + path
-        origin = self._origin(f"POST {full}", self._tables_every_s)
-        data = await azure_lro.run(self._api, full, {"api-version": API_VERSION}, body, TABLES_DEADLINE_S)
-        return data, origin
-
-    def _leg_path(self, path: Path, table: str) -> str:
-        link = self._site.connection(path.connection or "").link or "primary"
-        return f"/expressRouteCircuits/{self._side.circuit}/peerings/AzurePrivatePeering/{table}/{link}"
-
-    async def _session(self, path: Path) -> list[Observation]:
-        data, origin = await self._table(self._leg_path(path, "routeTablesSummary"))
-        return origin.observe(parse_summary(data, self._site, path))
-
-    async def _accepted(self, path: Path) -> list[Observation]:
-        data, origin = await self._table(self._leg_path(path, "routeTables"))
-        return origin.observe(parse_route_table(data, self._site, path))
-
-    async def _routes(self) -> list[Observation]:
-        """What the legs accepted and the hub's way back: the second cannot be told without the first."""
-        hub = f"/virtualHubs/{self._side.hub}"
-        table = f"{self._base}{hub}/hubRouteTables/defaultRouteTable"
-        asked = {"resourceId": table, "virtualWanResourceType": "RouteTable"}
-        (data, origin), vpn, *legs = await asyncio.gather(
-            self._table(f"{hub}/effectiveRoutes", asked), self._tunnels(), *map(self._accepted, self._legs)
+    async def _tests(self) -> list[Observation]:
+        """The provider's own failover tests, of links and of locations."""
+        arm, circuit = self._arm, f"/expressRouteCircuits/{self._arm.side.circuit}"
+        (links, origin), (sites, _) = await asyncio.gather(
+            arm.table(f"{circuit}/getCircuitLinkFailoverAllTestsDetails", params=azure_failover.LINK_TESTS),
+            arm.table(f"{self._gateways.er_gateway}/getFailoverAllTestsDetails", params=azure_failover.SITE_TESTS),
         )
-        seen = [item for leg in legs for item in leg]
-        accepted = {item.name: item.fact for item in seen if isinstance(item.fact, Advertised)}
-        connected = [item.name for item in vpn if isinstance(item.fact, Circuit) and item.fact.up]
-        back = parse_effective_routes(data, self._site, self._cloud, accepted, connected)
-        return [*seen, *origin.observe(back)]
-
-    def _origin(self, evidence: str, every_s: float) -> Origin:
-        """As old as its question: a reading that an act overtakes must not count as made after it."""
-        return Origin(self.name, self._now(), fresh_for(every_s), evidence)
-
-    async def _token(self) -> Token:
-        secret = await self._credentials()
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": secret.client_id,
-            "client_secret": redactor.add(secret.client_secret),
-            "scope": SCOPE,
-        }
-        reply = await self._login.send("POST", f"/{self._side.tenant}/oauth2/v2.0/token", data=form)
-        token = read(_TokenReply, self._login.json(reply), "azure token")
-        redactor.add(token.access_token)
-        lasts = max(token.expires_in - EARLY_S, token.expires_in / 2)
-        return Token(token.access_token, asyncio.get_running_loop().time() + lasts)
+        tests = [
+            *azure_failover.parse_link_tests(links, arm.site, arm.cloud),
+            *azure_failover.parse_site_tests(sites, arm.site, arm.cloud),
+        ]
+        fact = FailoverTests(azure_failover.newest_first(tests))
+        raw = [asdict(test) for test in fact.tests]
+        return origin.observe([Finding(Kind.FAILOVER_TESTS, arm.cloud.name, fact, raw)])
 
 
-def _azure(site: Site) -> tuple[Cloud, AzureSide]:
-    for cloud in site.clouds:
-        if cloud.azure is not None:
-            return cloud, cloud.azure
-    raise ValueError(f"site {site.name} has no cloud of provider azure: leave this source out")
+def _version(event: azure_health.HealthEvent) -> tuple[str, object]:
+    return event.name, event.properties.last_update_time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -15,17 +16,34 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.announcements import Announcements
-from lab.azure.circuit import TABLES, Circuit
+from lab.azure.circuit import Circuit
+from lab.azure.classic import Classic
+from lab.azure.failover import FailoverTests
+from lab.azure.health import Health, HealthError
 from lab.azure.hub import Hub
-from lab.azure.ids import JSON, PEERING, Arm
+from lab.azure.ids import PEERING, Arm
+from lab.azure.login import Login
 from lab.azure.metrics import Metrics, MetricsError
 from lab.azure.operations import Operations
+from lab.azure.resources import (
+    Action,
+    Reads,
+    Refused,
+    by_address,
+    circuit_actions,
+    circuit_reads,
+    classic_actions,
+    classic_reads,
+    hub_actions,
+    hub_reads,
+)
 from lab.bearer import Bearers
 from lab.facts import Facts
 from lab.telemetry import Telemetry
 from network.inventory import Site
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?\Z")
+_RESOURCE_HEALTH = "/providers/Microsoft.ResourceHealth/availabilityStatuses/current"
 _METRICS = "/providers/microsoft.insights/metrics"
 _LRO = "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{region}"
 _TOKEN_REFUSALS = {"missing": "AuthenticationFailed", "expired": "ExpiredAuthenticationToken"}
@@ -39,7 +57,9 @@ class AzureLab:
     """Azure. `valid(client_id, client_secret)` says whether the login endpoint takes a credential.
 
     `app` serves `POST /{tenant}/oauth2/v2.0/token` and ARM's read side. `secrets` are the canaries that the
-    answers show. `gateway_hops`: see `lab.azure.hub.Hub`.
+    answers show. `gateway_hops`: see `lab.azure.hub.Hub`; `eventual`: see `lab.azure.operations.Operations`.
+    `throttled` has the ends of resource ids in lower case whose calls are refused with 429, each with its Retry-After;
+    `asked` counts the calls by resource id in lower case.
     """
 
     def __init__(
@@ -54,21 +74,25 @@ class AzureLab:
         clock: Callable[[], float] = time.monotonic,
         token_life_s: int = 3599,
         gateway_hops: bool = False,
+        eventual: bool = False,
     ) -> None:
         self._arm = Arm(site)
-        self._announcements = announcements or Announcements(site)
-        self._valid = valid
         self.bearers = Bearers(now, token_life_s)
         self._circuit = Circuit(self._arm, facts, now)
         self._hub = Hub(self._arm, facts, now, gateway_hops=gateway_hops)
-        self._metrics = Metrics(self._arm, facts, telemetry, now)
-        self._operations = Operations(now, clock)
-        self._reads = self._read_table()
-        self._now = now
-        self.secrets = self._circuit.secrets | self._hub.secrets
+        self._classic = Classic(self._arm, facts, now)
+        self.health = Health(self._arm, facts, announcements or Announcements(site), now)
+        self.metrics = Metrics(self._arm, facts, telemetry, now)
+        self.tests = FailoverTests(self._arm, now)
+        self.throttled: dict[str, int] = {}
+        self.asked: Counter[str] = Counter()
+        self._operations = Operations(now, clock, eventual=eventual)
+        self._reads, self._acts = self._tables()
+        self.secrets = self._circuit.secrets | (self._classic if self._arm.classic else self._hub).secrets
+        login = Login(self._arm.side.tenant, valid, self.bearers, now)
         self.app = Starlette(
             routes=[
-                Route("/{tenant}/oauth2/v2.0/token", self._token, methods=["POST"]),
+                Route("/{tenant}/oauth2/v2.0/token", login.token, methods=["POST"]),
                 Route(_LRO + "/operations/{name}", self._guarded(self._status)),
                 Route(_LRO + "/operationResults/{name}", self._guarded(self._result)),
                 Route("/{resource:path}", self._guarded(self._read), methods=["GET"]),
@@ -83,58 +107,23 @@ class AzureLab:
             return _error(status, "TooManyRequests", "Number of requests exceeded the limit. Retry later.")
         return _error(status, "InternalServerError", "The server encountered an internal error.")
 
-    def _read_table(self) -> dict[str, Callable[[], JSON]]:
-        """What GET answers, by resource id in lower case: ARM ids do not depend on case."""
-        arm, circuit, hub = self._arm, self._circuit, self._hub
-        table: dict[str, Callable[[], JSON]] = {
-            arm.network + "/expressRouteCircuits": lambda: {"value": [circuit.object()]},
-            arm.circuit: circuit.object,
-            arm.circuit + "/stats": circuit.circuit_stats,
-            arm.circuit + "/peerings": lambda: {"value": [circuit.peering()]},
-            arm.peering: circuit.peering,
-            arm.peering + "/stats": circuit.peering_stats,
-            arm.er_gateway: hub.er_gateway,
-            arm.er_gateway + "/expressRouteConnections": lambda: {"value": [hub.er_connection()]},
-            arm.er_connection: hub.er_connection,
-            arm.hub: hub.hub,
-            arm.vpn_gateway: hub.vpn_gateway,
-            arm.vpn_gateway + "/vpnConnections": lambda: {"value": [hub.vpn_connection()]},
-            arm.vpn_connection: hub.vpn_connection,
-            arm.vpn_connection + "/vpnLinkConnections": lambda: {"value": hub.links()},
-        }
-        return {resource.lower(): read for resource, read in table.items()}
-
-    async def _token(self, request: Request) -> Response:
-        form = {name: str(value) for name, value in (await request.form()).items()}
-        missing = [name for name in ("grant_type", "client_id", "client_secret", "scope") if not form.get(name)]
-        if request.path_params["tenant"].lower() != self._arm.side.tenant:
-            return self._login_error("invalid_request", 90002, "Tenant not found.")
-        if missing:
-            text = f"The request body must contain the following parameter: '{missing[0]}'."
-            return self._login_error("invalid_request", 900144, text)
-        if form["grant_type"] != "client_credentials":
-            return self._login_error("unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
-        if not self._valid(form["client_id"], form["client_secret"]):
-            text = "Invalid client secret provided. Ensure the secret being sent is the client secret value."
-            return self._login_error("invalid_client", 7000215, text)
-        claims: dict[str, object] = {"aud": "https://management.azure.com", "appid": form["client_id"]}
-        life = {"expires_in": self.bearers.life_s, "ext_expires_in": self.bearers.life_s}
-        return JSONResponse({"token_type": "Bearer", **life, "access_token": self.bearers.issue(claims)})
-
-    def _login_error(self, error: str, code: int, text: str) -> Response:
-        body = {
-            "error": error,
-            "error_description": f"AADSTS{code}: {text}",
-            "error_codes": [code],
-            "timestamp": f"{self._now():%Y-%m-%d %H:%M:%SZ}",
-            "trace_id": str(uuid4()),
-            "correlation_id": str(uuid4()),
-        }
-        return JSONResponse(body, 401 if error == "invalid_client" else 400)
+    def _tables(self) -> tuple[Reads, dict[str, Action]]:
+        """What GET answers and what POST does, for the gateways that the site has."""
+        arm, circuit, tests = self._arm, self._circuit, self.tests
+        reads = circuit_reads(arm, circuit) | {arm.circuit + _RESOURCE_HEALTH: self.health.circuit_status}
+        acts = circuit_actions(arm, circuit, tests)
+        if arm.classic:
+            reads |= classic_reads(arm, self._classic)
+            acts |= classic_actions(arm, self._classic, tests)
+        else:
+            reads |= hub_reads(arm, self._hub)
+            acts |= hub_actions(arm, self._hub, tests)
+        return by_address(reads), by_address(acts)
 
     def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], object]:
         async def guarded(request: Request) -> Response:
-            response = self._refusal(request) or answer(request)
+            self.asked[request.url.path.lower()] += 1
+            response = self._refusal(request) or self._throttle(request) or answer(request)
             correlation = request.headers.get("x-ms-correlation-request-id", str(uuid4()))
             kind = "reads" if request.method == "GET" else "writes"
             response.headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = "249" if kind == "reads" else "199"
@@ -143,6 +132,14 @@ class AzureLab:
             return response
 
         return guarded
+
+    def _throttle(self, request: Request) -> Response | None:
+        for end, wait_s in self.throttled.items():
+            if request.url.path.lower().endswith(end):
+                answer = self.refuse(request, 429)
+                answer.headers["Retry-After"] = str(wait_s)
+                return answer
+        return None
 
     def _refusal(self, request: Request) -> Response | None:
         verdict = self.bearers.check(request.headers.get("authorization"))
@@ -163,6 +160,8 @@ class AzureLab:
         resource = request.url.path
         if resource.lower().endswith(_METRICS):
             return self._measure(request, resource[: -len(_METRICS)])
+        if resource.lower().startswith(self.health.events_path.lower()):
+            return self._health_of(request, resource[len(self.health.events_path) :].strip("/"))
         read = self._reads.get(resource.lower())
         return JSONResponse(read()) if read else self._not_found(resource)
 
@@ -170,22 +169,34 @@ class AzureLab:
         for known in (self._arm.circuit, self._arm.vpn_gateway):
             if resource.lower() == known.lower():
                 try:
-                    return JSONResponse(self._metrics.answer(known, dict(request.query_params)))
+                    return JSONResponse(self.metrics.answer(known, dict(request.query_params)))
                 except MetricsError as error:
                     return _error(400, "BadRequest", str(error))
         return self._not_found(resource)
 
+    def _health_of(self, request: Request, rest: str) -> Response:
+        """Service Health: the list of events, or the resources of one."""
+        if not rest:
+            return self._events(request)
+        tracking_id, _, what = rest.partition("/")
+        found = self.health.impacted(tracking_id) if what.lower() == "impactedresources" else None
+        return JSONResponse(found) if found else _error(404, "NotFound", f"Event {rest} not found.")
+
+    def _events(self, request: Request) -> Response:
+        try:
+            return JSONResponse(self.health.events(str(request.base_url).rstrip("/"), dict(request.query_params)))
+        except HealthError as error:
+            return _error(400, "BadRequest", str(error))
+
     def _act(self, request: Request) -> Response:
-        """POST actions, all long-running: the circuit's three tables and the hub's effective routes."""
-        resource = request.url.path
-        subscription = self._arm.side.subscription
-        if resource.lower() == f"{self._arm.hub}/effectiveRoutes".lower():
-            return self._operations.accept(request, subscription, self._hub.effective_routes)
-        base, _, device = resource.rpartition("/")
-        for table in TABLES:
-            if base.lower() == f"{self._arm.peering}/{table}".lower() and device in self._arm.legs():
-                return self._operations.accept(request, subscription, _later(self._circuit, table, device))
-        return self._not_found(resource)
+        act = self._acts.get(request.url.path.lower())
+        if act is None:
+            return self._not_found(request.url.path)
+        try:
+            answer = act(request.query_params)
+        except Refused as refused:
+            return _error(400, refused.code, str(refused))
+        return self._operations.accept(request, self._arm.side.subscription, answer)
 
     def _status(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -203,10 +214,6 @@ class AzureLab:
             return _error(404, "ResourceGroupNotFound", f"Resource group '{parts[3]}' could not be found.")
         kind = "/".join(parts[5:])
         return _error(404, "ResourceNotFound", f"The Resource '{kind}' was not found (peering here: {PEERING}).")
-
-
-def _later(circuit: Circuit, table: str, device: str) -> Callable[[], JSON]:
-    return lambda: circuit.table(table, device)
 
 
 def _error(status: int, code: str, message: str) -> Response:

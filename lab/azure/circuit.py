@@ -99,7 +99,7 @@ class Circuit:
             "sharedKey": self._shared_key,
             "gatewayManagerEtag": "1",
             "lastModifiedBy": "Customer",
-            "expressRouteConnection": {"id": arm.er_connection},
+            "expressRouteConnection": None if arm.classic else {"id": arm.er_connection},
             "connections": [],
             "peeredConnections": [],
         }  # fmt: skip

@@ -25,15 +25,25 @@ class Arm:
         self.network = f"{group}/providers/Microsoft.Network"
         self.circuit = f"{self.network}/expressRouteCircuits/{self.side.circuit}"
         self.peering = f"{self.circuit}/peerings/{PEERING}"
-        self.er_gateway = f"{self.network}/expressRouteGateways/{self.side.er_gateway}"
+        self.classic = self.side.gateways == "classic"
+        er, vpn = ("virtualNetworkGateways",) * 2 if self.classic else ("expressRouteGateways", "vpnGateways")
+        self.er_gateway = f"{self.network}/{er}/{self.side.er_gateway}"
         self.er_connection = f"{self.er_gateway}/expressRouteConnections/{self.side.er_connection}"
+        if self.classic:
+            self.er_connection = self.connection(self.side.er_connection)
         self.hub = f"{self.network}/virtualHubs/{self.side.hub}"
-        self.vpn_gateway = f"{self.network}/vpnGateways/{self.side.vpn_gateway}"
+        self.vpn_gateway = f"{self.network}/{vpn}/{self.side.vpn_gateway}"
         self.vpn_connection = f"{self.vpn_gateway}/vpnConnections/{VPN_CONNECTION}"
         self.vpn_site = f"{self.network}/vpnSites/{VPN_CONNECTION}"
 
+    def connection(self, name: str) -> str:
+        """A connection of a virtual network gateway."""
+        return f"{self.network}/connections/{name}"
+
     def link(self, tunnel: str) -> str:
-        """A tunnel's vpnLinkConnection; it bears the tunnel's name."""
+        """A tunnel's vpnLinkConnection, or classic connection; either bears the tunnel's name."""
+        if self.classic:
+            return self.connection(tunnel)
         return f"{self.vpn_connection}/vpnLinkConnections/{tunnel}"
 
     def legs(self) -> dict[str, Path]:

@@ -17,8 +17,16 @@ from lab.telemetry import Direction, Telemetry, live_last
 from network.inventory import Path
 
 _INTERVALS = {"PT1M": 60, "PT5M": 300, "PT15M": 900, "PT30M": 1800, "PT1H": 3600, "PT6H": 21600, "P1D": 86400}
+_JUST_NOW = timedelta(seconds=1)  # an answer takes a moment, and its newest point is of when it began
 _CLAUSE = re.compile(r"(\w+)\s+eq\s+'([^']*)'")
-AGGREGATIONS = ("average", "minimum", "maximum", "total", "count")
+_AGGREGATES: dict[str, Callable[[list[float]], float]] = {
+    "average": lambda values: sum(values) / len(values),
+    "minimum": min,
+    "maximum": max,
+    "total": sum,
+    "count": lambda values: float(len(values)),
+}
+AGGREGATIONS = tuple(_AGGREGATES)
 
 Value = Callable[[datetime], float]
 Dimensions = dict[str, str]
@@ -33,6 +41,11 @@ class _Metric:
     unit: str
     default: str
     series: list[tuple[Dimensions, Value]]
+    grain_s: int = 60  # the finest
+    empty: bool = False  # points come without a value
+
+    def knows(self, dimension: str) -> bool:
+        return any(dimension.lower() == name.lower() for dimensions, _ in self.series for name in dimensions)
 
 
 class Metrics:
@@ -43,6 +56,10 @@ class Metrics:
         self._facts = facts
         self._telemetry = telemetry
         self._now = now
+        #: Connections of the circuit that Microsoft works on behind its edge: BGP availability 0, the session up.
+        self.worked_on: set[str] = set()
+        #: Metrics that come with this error code of their own instead of points.
+        self.troubled: dict[str, str] = {}
 
     def answer(self, resource: str, query: dict[str, str]) -> JSON:
         """The metrics of one resource id. Raises KeyError for a resource without metrics, MetricsError else."""
@@ -51,20 +68,8 @@ class Metrics:
         unknown = [name for name in names if name not in known]
         if unknown or not names:
             raise MetricsError(f"Failed to find metric configuration for metric: {', '.join(unknown) or '(none)'}")
-        start, end, step_s = self._window(query)
-        wanted = query.get("$filter", "")
-        value = [
-            {
-                "id": f"{resource}/providers/Microsoft.Insights/metrics/{name}",
-                "type": "Microsoft.Insights/metrics",
-                "name": {"value": name, "localizedValue": name},
-                "displayDescription": name,
-                "unit": known[name].unit,
-                "errorCode": "Success",
-                "timeseries": self._timeseries(known[name], query.get("aggregation"), wanted, start, end, step_s),
-            }
-            for name in names
-        ]
+        value = [self._metric(resource, name, known[name], query) for name in names]
+        start, end, _ = self._window(query)
         return {
             "cost": 0,
             "timespan": f"{_iso(start)}/{_iso(end)}",
@@ -73,6 +78,25 @@ class Metrics:
             "resourceregion": REGION,
             "value": value,
         }
+
+    def _metric(self, resource: str, name: str, metric: _Metric, query: dict[str, str]) -> JSON:
+        start, end, step_s = self._window(query)
+        if step_s < metric.grain_s:
+            if query.get("AutoAdjustTimegrain", "").lower() != "true":
+                raise MetricsError(f"Detected invalid time grain input for {name}: its finest is {metric.grain_s} s")
+            step_s = metric.grain_s
+        found = {
+            "id": f"{resource}/providers/Microsoft.Insights/metrics/{name}",
+            "type": "Microsoft.Insights/metrics",
+            "name": {"value": name, "localizedValue": name},
+            "displayDescription": name,
+            "unit": metric.unit,
+        }
+        if name in self.troubled:
+            return found | {"errorCode": self.troubled[name], "errorMessage": "No data now.", "timeseries": []}
+        clauses = _clauses(name, metric, query)
+        series = self._timeseries(metric, query.get("aggregation"), clauses, start, end, step_s)
+        return found | {"errorCode": "Success", "timeseries": series}
 
     def _circuit(self) -> dict[str, _Metric]:
         bits: dict[Direction, list[tuple[Dimensions, Value]]] = {"in": [], "out": []}
@@ -90,6 +114,11 @@ class Metrics:
             "BitsOutPerSecond": _Metric("BitsPerSecond", "average", bits["out"]),
             "BgpAvailability": _Metric("Percent", "average", bgp),
             "ArpAvailability": _Metric("Percent", "average", arp),
+            **{
+                # Without rate limiting on the circuit nothing is measured: the points are there, their values not.
+                name: _Metric("BitsPerSecond", "average", [({}, lambda when: 0.0)], 300, empty=True)  # noqa: ARG005
+                for name in ("QosDropBitsInPerSecond", "QosDropBitsOutPerSecond")
+            },
         }
 
     def _vpn(self) -> dict[str, _Metric]:
@@ -116,7 +145,7 @@ class Metrics:
 
     def _bits(self, path: Path, direction: Direction) -> Value:
         def value(when: datetime) -> float:
-            if when >= self._now():
+            if when >= self._now() - _JUST_NOW:
                 return self._facts.mbps(path.name)[0 if direction == "in" else 1] * 1e6
             return self._telemetry.at(path.name, direction, when) * 1e6
 
@@ -136,7 +165,7 @@ class Metrics:
         return value
 
     def _bgp_up(self, path: Path) -> bool:
-        return self._facts.far_session(path.name).established
+        return path.connection not in self.worked_on and self._facts.far_session(path.name).established
 
     def _layer_2_up(self, path: Path) -> bool:
         return self._facts.connection_up(path.connection or "") and self._facts.vxc_up(path.vxc or "")
@@ -154,26 +183,46 @@ class Metrics:
         return start, end, _INTERVALS[interval]
 
     def _timeseries(
-        self, metric: _Metric, asked: str | None, wanted: str, start: datetime, end: datetime, step_s: int
+        self,
+        metric: _Metric,
+        asked: str | None,
+        clauses: dict[str, set[str]],
+        start: datetime,
+        end: datetime,
+        step_s: int,
     ) -> list[JSON]:
         """One series, or one per combination of the dimensions that the filter names."""
         aggregations = [name.lower() for name in (asked or metric.default).split(",")]
         unknown = [name for name in aggregations if name not in AGGREGATIONS]
         if unknown:
             raise MetricsError(f"aggregation {unknown[0]!r} is not one of {', '.join(AGGREGATIONS)}")
-        clauses: dict[str, set[str]] = {}
-        for name, value in _CLAUSE.findall(wanted):
-            clauses.setdefault(name.lower(), set()).add(value.lower())
         times = live_last(start, end, step_s, self._now())
+        minutes = step_s / 60 if metric.unit == "Bytes" else 1  # bytes of all minutes, rates of one
         return [
             {
                 "metadatavalues": [
                     {"name": {"value": name, "localizedValue": name}, "value": value} for name, value in key
                 ],
-                "data": [_point(when, [value(read_at) for value in values], aggregations) for when, read_at in times],
+                "data": [
+                    {"timeStamp": _iso(when)}
+                    if metric.empty
+                    else _point(when, [value(read_at) * minutes for value in values], aggregations)
+                    for when, read_at in times
+                ],
             }
             for key, values in _grouped(metric.series, clauses).items()
         ]
+
+
+def _clauses(name: str, metric: _Metric, query: dict[str, str]) -> dict[str, set[str]]:
+    """The filter's values by dimension; one that the metric has not is refused, or passed over when asked for that."""
+    clauses: dict[str, set[str]] = {}
+    for dimension, value in _CLAUSE.findall(query.get("$filter", "")):
+        clauses.setdefault(dimension.lower(), set()).add(value.lower())
+    foreign = [dimension for dimension in clauses if not metric.knows(dimension)]
+    if foreign and query.get("ValidateDimensions", "true").lower() != "false":
+        raise MetricsError(f"Metric: {name} does not support requested dimension combination: {', '.join(foreign)}")
+    return {dimension: values for dimension, values in clauses.items() if dimension not in foreign}
 
 
 def _grouped(
@@ -193,14 +242,7 @@ def _matches(value: str | None, allowed: set[str]) -> bool:
 
 
 def _point(when: datetime, values: list[float], aggregations: list[str]) -> JSON:
-    every = {
-        "average": sum(values) / len(values),
-        "minimum": min(values),
-        "maximum": max(values),
-        "total": sum(values),
-        "count": float(len(values)),
-    }
-    return {"timeStamp": _iso(when), **{name: every[name] for name in aggregations}}
+    return {"timeStamp": _iso(when), **{name: _AGGREGATES[name](values) for name in aggregations}}
 
 
 def _sum_of(one: Value, other: Value) -> Value:
@@ -218,4 +260,4 @@ def _time(text: str) -> datetime:
 
 
 def _iso(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"

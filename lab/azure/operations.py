@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -21,25 +22,27 @@ _REMEMBERED = 500
 class _Operation:
     started: datetime
     ready_at: float
-    compute: Callable[[], JSON]
-    result: JSON | None = None
+    compute: Callable[[], Any]
+    result: Any = None
+    hidden: int = 0  # so many polls find nothing yet
 
 
 class Operations:
     """Operations by id. Each takes TAKES_S; its result is computed once, when it is first seen to be ready.
 
-    `clock` is a monotonic clock in seconds.
+    `clock` is a monotonic clock in seconds. `eventual`: the first poll of an operation does not know it yet.
     """
 
-    def __init__(self, now: Callable[[], datetime], clock: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], datetime], clock: Callable[[], float], *, eventual: bool = False) -> None:
         self._now = now
+        self._hidden = int(eventual)
         self._clock = clock
         self._open: OrderedDict[str, _Operation] = OrderedDict()
 
-    def accept(self, request: Request, subscription: str, compute: Callable[[], JSON]) -> Response:
+    def accept(self, request: Request, subscription: str, compute: Callable[[], Any]) -> Response:
         """202 with Azure-AsyncOperation (status) and Location (final body), both on the request's own origin."""
         name = str(uuid4())
-        self._open[name] = _Operation(self._now(), self._clock() + TAKES_S, compute)
+        self._open[name] = _Operation(self._now(), self._clock() + TAKES_S, compute, hidden=self._hidden)
         if len(self._open) > _REMEMBERED:
             self._open.popitem(last=False)
         base = f"{request.base_url}subscriptions/{subscription}/providers/Microsoft.Network/locations/{REGION}"
@@ -53,7 +56,7 @@ class Operations:
 
     def status(self, name: str) -> Response | None:
         """The Azure-AsyncOperation answer; None for an unknown operation."""
-        operation = self._open.get(name)
+        operation = self._known(name)
         if operation is None:
             return None
         body: JSON = {"name": name, "startTime": operation.started.isoformat(), "status": "Succeeded"}
@@ -63,12 +66,19 @@ class Operations:
 
     def result(self, request: Request, name: str) -> Response | None:
         """The Location answer: 202 while it runs, then 200 with the final body; None when unknown."""
-        operation = self._open.get(name)
+        operation = self._known(name)
         if operation is None:
             return None
         if not self._ready(operation):
             return Response(status_code=202, headers={"Location": str(request.url), "Retry-After": "0"})
         return JSONResponse(operation.result)
+
+    def _known(self, name: str) -> _Operation | None:
+        operation = self._open.get(name)
+        if operation is not None and operation.hidden:
+            operation.hidden -= 1
+            return None
+        return operation
 
     def _ready(self, operation: _Operation) -> bool:
         if self._clock() < operation.ready_at:

@@ -29,6 +29,7 @@ class World:
         self.site = site or reference()
         self.down: set[str] = set()
         self.started = STARTED
+        self.drained: set[str] = set()  # paths that their provider drains: its AS eight times in front
         self.chosen_by_cloud: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def port_up(self, port: str) -> bool:
@@ -72,5 +73,5 @@ class World:
         return tuple(Route(prefix, as_path, communities) for prefix in prefixes)
 
     def _advertised(self, path: Path) -> tuple[Route, ...]:
-        as_path = (self.site.session(path.session).peer_asn,)
+        as_path = (self.site.session(path.session).peer_asn,) * (8 if path.name in self.drained else 1)
         return tuple(Route(str(prefix.prefix), as_path) for prefix in self.site.cloud(path.cloud).prefixes)

@@ -19,6 +19,7 @@ import pytest
 from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
 from connectors.routers.ssh import Login
+from lab.azure.drain import drained
 from lab.embedded import EmbeddedLab
 from lab.errors import UnknownThing
 from lab.ledger import Ledger
@@ -318,6 +319,8 @@ async def test_a_provider_drain_moves_both_directions(lab: Lab) -> None:
     assert min(lab.lab.mbps("azure/er-secondary")) > 100
     received = lab.lab.far_session("azure/er-primary").advertised
     assert {r.as_path for r in received} == {(12076,) * 8}
+    legs = {name: drained(lab.lab, lab.lab.site.path(f"azure/{name}")) for name in ("er-primary", "er-secondary")}
+    assert legs == {"er-primary": True, "er-secondary": False}, "Service Health says so from this"
 
 
 class Prober:

@@ -1,6 +1,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,10 +9,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from lab.announcements import Announcements
 from lab.azure import AzureLab
 from lab.azure.circuit import up_down
 from lab.faults import FaultGate
 from lab.telemetry import Telemetry
+from tests.contract.azure_cloud import with_azure
 from tests.contract.fake_world import NOW, World, reference
 
 SITE = reference()
@@ -351,6 +354,112 @@ async def test_vpn_gateway_metrics_and_refused_queries(client: httpx.AsyncClient
     for query in ({"metricnames": "Mood"}, {"metricnames": "BgpPeerStatus", "interval": "PT7M"}):
         refused = await client.get(VPN_GATEWAY + METRICS, params=query)
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "BadRequest")
+
+
+async def test_one_metrics_call_may_be_told_to_pass_over_what_not_every_metric_has(client: httpx.AsyncClient) -> None:
+    query = {"metricnames": "BgpAvailability,BitsInPerSecond,QosDropBitsInPerSecond", "$filter": "Peer eq '*'"}
+    for more in ({}, {"ValidateDimensions": "false"}, {"AutoAdjustTimegrain": "true"}):
+        refused = await client.get(CIRCUIT + METRICS, params=query | more)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "BadRequest")
+    lenient = {"ValidateDimensions": "false", "AutoAdjustTimegrain": "true"}
+    bgp, bits, drops = (await read(client, CIRCUIT + METRICS, **query, **lenient))["value"]
+    assert [len(metric["timeseries"]) for metric in (bgp, bits, drops)] == [2, 1, 1]
+    assert bits["timeseries"][0]["metadatavalues"] == []
+    assert {tuple(point) for point in drops["timeseries"][0]["data"]} == {("timeStamp",)}, "points without a value"
+
+
+async def test_bytes_of_five_minutes_are_five_times_those_of_one(client: httpx.AsyncClient, world: World) -> None:
+    query = {"metricnames": "TunnelIngressBytes", "aggregation": "total", "$filter": "ConnectionName eq 'vpn-azure-1'"}
+    for interval, minutes in (("PT1M", 1), ("PT5M", 5)):
+        (metric,) = (await read(client, VPN_GATEWAY + METRICS, **query, interval=interval))["value"]
+        newest = metric["timeseries"][0]["data"][-1]["total"]
+        assert newest == pytest.approx(world.mbps("azure/vpn-1")[0] * 1e6 / 8 * 60 * minutes)
+
+
+async def test_an_action_knows_the_api_version_that_it_came_with(client: httpx.AsyncClient) -> None:
+    for action in (f"{CIRCUIT}/getCircuitLinkFailoverAllTestsDetails", f"{ER_GATEWAY}/getFailoverAllTestsDetails"):
+        refused = await client.post(action)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidResourceType")
+        taken = await client.post(action, params={"api-version": "2025-07-01"})
+        assert taken.status_code == 202
+
+
+@asynccontextmanager
+async def asked(lab: AzureLab) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a token of a lab that is not served."""
+    transport, query = httpx.ASGITransport(lab.app), {"api-version": "2025-05-01"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://azure", params=query) as client:
+        token = (await client.post(f"/{TENANT}/oauth2/v2.0/token", data=FORM)).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+async def test_service_health_goes_by_the_last_update_in_pages_and_names_resources(world: World, clock: Clock) -> None:
+    told = Announcements(SITE, clock)
+    told.add("azure", "maintenance", ["er-primary", "vpn-azure-1", "port-a"], in_s=20 * 86400, lasts_s=3600)
+    clock.time += timedelta(days=5)
+    for _ in range(10):
+        told.add("azure", "outage", ["azure"], in_s=0, lasts_s=60)
+    place = f"/subscriptions/{SIDE.subscription}/providers/Microsoft.ResourceHealth/events"
+    async with asked(AzureLab(SITE, world, valid, Telemetry(SITE), told, now=clock)) as client:
+        recent = await read(client, place)
+        assert len(recent["value"]) == 10, "three days, when no time is asked for"
+        assert "nextLink" not in recent
+        first = await read(client, place, queryStartTime="1/1/2026")
+        assert len(first["value"]) == 10
+        event = first["value"][0]
+        title = "Planned maintenance &ndash; ExpressRoute &amp; VPN: <b>primary connection, vpn-azure-1, port-a</b>"
+        assert event["properties"]["title"] == title
+        link = httpx.URL(first["nextLink"])  # its own query, for the client's would replace it
+        (last,) = (await read(client, link.path, **dict(link.params)))["value"]
+        assert last["properties"]["impactMitigationTime"] is None
+        rows = (await read(client, f"{place}/{event['name']}/impactedResources"))["value"]
+        targets = [row["properties"]["targetResourceId"] for row in rows]
+        assert targets == [CIRCUIT, f"{VPN_GATEWAY}/vpnConnections/on-prem/vpnLinkConnections/vpn-azure-1"]
+        assert rows[0]["properties"]["targetResourceType"] == "Microsoft.Network/expressRouteCircuits"
+        for path, status in ((f"{place}/other/impactedResources", 404), (f"{place}/{event['name']}/updates", 404)):
+            assert (await client.get(path)).status_code == status
+        assert (await client.get(place, params={"queryStartTime": "yesterday"})).status_code == 400
+
+
+async def test_classic_gateways_answer_by_instance_with_their_sibling_as_a_neighbour(
+    world: World, clock: Clock
+) -> None:
+    site = with_azure(gateways="classic")
+    er, vpn = f"{NETWORK}/virtualNetworkGateways/ergw-azure", f"{NETWORK}/virtualNetworkGateways/vpngw-azure"
+    async with asked(AzureLab(site, world, valid, Telemetry(site), now=clock)) as client:
+        assert (await client.get(HUB)).status_code == 404
+        connections = {row["name"]: row for row in (await read(client, f"{NETWORK}/connections"))["value"]}
+        assert connections["er-conn"]["properties"]["connectionStatus"] is None
+        assert connections["vpn-azure-1"] == await read(client, f"{NETWORK}/connections/vpn-azure-1")
+        world.down = {"bgp azure/vpn-2"}
+        peers = (await run(client, f"{vpn}/getBgpPeerStatus"))["value"]
+        states = {(row["localAddress"], row["neighbor"]): (row["asn"], row["state"]) for row in peers}
+        assert states == {
+            ("10.50.254.12", "10.50.254.13"): (65515, "Connected"),
+            ("10.50.254.13", "10.50.254.12"): (65515, "Connected"),
+            ("10.50.254.12", "10.255.5.1"): (65010, "Connected"),
+            ("10.50.254.13", "10.255.6.1"): (65010, "Idle"),
+        }
+        assert {row["connectedDuration"] for row in peers if row["asn"] == 65010} == {"2.04:00:00.0000000", None}
+        learned = (await run(client, f"{vpn}/getLearnedRoutes"))["value"]
+        assert {(row["localAddress"], row["origin"]) for row in learned if row["network"] == "10.10.0.0/16"} == {
+            ("10.50.254.12", "EBgp"),
+            ("10.50.254.13", "IBgp"),
+        }
+        world.drained = {"azure/er-primary"}
+        longest = max((await run(client, f"{er}/getLearnedRoutes"))["value"], key=lambda row: len(row["asPath"]))
+        assert longest["asPath"] == "-".join(["12076"] * 9 + ["65010"])
+        assert (await client.post(f"{vpn}/getAdvertisedRoutes")).json()["error"]["code"] == "MissingParameter"
+        sent = await client.post(f"{vpn}/getAdvertisedRoutes", params={"peer": "10.255.5.1"})
+        assert sent.status_code == 202
+
+
+async def test_an_operation_may_be_unknown_for_a_moment(world: World, clock: Clock) -> None:
+    async with asked(AzureLab(SITE, world, valid, Telemetry(SITE), now=clock, eventual=True)) as client:
+        accepted = await client.post(f"{PEERING}/arpTables/primary")
+        polls = [await client.get(accepted.headers["Azure-AsyncOperation"]) for _ in range(2)]
+        assert [poll.status_code for poll in polls] == [404, 200]
 
 
 async def test_the_faults_speak_arms_envelope(gate: FaultGate, client: httpx.AsyncClient) -> None:
