@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from network.health import SiteHealth
+from network.takeover import takeovers
 from network.verdict import Verdict
 from runbooks.book import Book, BookStep, bound
 from runbooks.journal.records import canonical, sha256
 from runbooks.scene import CannotPlan, Compiled, Moment
-from runbooks.standby import takeovers
 from runbooks.verbs import VERBS
 
 Send = Mapping[str, Any]

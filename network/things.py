@@ -1,0 +1,69 @@
+"""What can be lost or drained, by the names that a person says, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from network.domains import domains_of
+from network.inventory import Path, Site
+from network.observation import Kind, Rides
+from network.sitecheck import nearest
+from network.snapshot import Snapshot
+
+
+class UnknownThing(ValueError):
+    """A name that is nothing of the site's; the message has the nearest that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a thing carries: its sessions (those between our own routers too), and the routers that it is."""
+
+    sessions: frozenset[str]
+    routers: frozenset[str]
+
+
+def names(site: Site) -> tuple[str, ...]:
+    """Every name that `reach` takes: things, what they share (PoP, carrier, device, gateway …), paths, groups."""
+    return tuple(_reaches(site))
+
+
+def reach(site: Site, snapshot: Snapshot, things: Iterable[str]) -> Reach:
+    """What goes with the things, tunnels that ride on one of them included. Raises UnknownThing."""
+    known = _reaches(site)
+    asked = tuple(things)
+    for thing in asked:
+        if thing not in known:
+            raise UnknownThing(f"{thing!r} is not a thing of {site.name}; {nearest(thing, known)}")
+    sessions = frozenset[str]().union(*(known[thing].sessions for thing in asked))
+    routers = frozenset[str]().union(*(known[thing].routers for thing in asked))
+    return Reach(sessions | _riders(site, snapshot, sessions), routers)
+
+
+def _riders(site: Site, snapshot: Snapshot, lost: frozenset[str]) -> frozenset[str]:
+    """Tunnels whose session is seen to ride a path that is lost: they die with it."""
+    under = {(site.session(p.session).router, site.interface(p)) for p in site.paths if p.session in lost}
+    found = set()
+    for path in site.paths:
+        rides = snapshot.fact(Kind.RIDES, path.session, Rides) if path.kind == "vpn" else None
+        if rides and (site.session(path.session).router, rides.interface or "") in under:
+            found.add(path.session)
+    return frozenset(found)
+
+
+def _reaches(site: Site) -> dict[str, Reach]:
+    found: dict[str, set[str]] = {}
+    for path in site.paths:
+        for name in (*_groups(path), path.name, path.session, *domains_of(site, path)):
+            found.setdefault(name, set()).add(path.session)
+    routers = {router.name for router in site.routers}
+    for session in site.sessions:
+        if session.internal:
+            for name in (session.name, session.router, session.there):
+                found.setdefault(name, set()).add(session.name)
+    return {name: Reach(frozenset(lost), frozenset({name} & routers)) for name, lost in found.items()}
+
+
+def _groups(path: Path) -> tuple[str, ...]:
+    return (("fabric",) if path.vxc else ()) + (("internet",) if path.tunnel else ())
