@@ -188,7 +188,7 @@ class _Routers:
     ) -> Choice:
         links = self._into.get(router, ())
         copies = [
-            copied(each, link.sender)
+            copied(each, link)
             for link in links
             for each in (ours[link.sender] if link.everything else chosen[link.sender].winners)
             if not each.copy

@@ -34,12 +34,17 @@ Fact = TypeVar("Fact")
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A session between two of our routers, one direction of it. `everything`: not only the sender's best route."""
+    """A session between two of our routers, one direction of it. `everything`: not only the sender's best route.
+
+    `address` and `router_id` are the sender's as the receiver knows it: they settle a tie between two senders.
+    """
 
     session: str
     sender: str
     receiver: str
     everything: bool
+    address: str = ""
+    router_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +134,21 @@ class _Reader:
             if not session.internal or (here is not None and not here.established):
                 continue
             for sender, receiver in ((session.router, session.there), (session.there, session.router)):
-                everything = self._hands_on_everything(session, ours.get(sender, {}), receiver)
-                yield Inside(session.name, sender, receiver, everything)
+                address = str(session.local if receiver == session.there else session.peer)
+                everything = self._hands_on_everything(session, ours.get(sender, {}), receiver, address)
+                router_id = self._router_id(receiver, address)
+                yield Inside(session.name, sender, receiver, everything, address, router_id)
 
-    def _hands_on_everything(self, session: Session, sent: Table, receiver: str) -> bool:
+    def _router_id(self, receiver: str, address: str) -> str:
+        for prefix in self._cloud_of:
+            held = self._fresh(Kind.ROUTES, f"{receiver} {prefix}", Routes)
+            for route in held.paths if held else ():
+                if route.peer == address:
+                    return route.router_id
+        return ""
+
+    def _hands_on_everything(self, session: Session, sent: Table, receiver: str, address: str) -> bool:
         """By what the receiver holds: a second route, or the first where another is best. Else as the site says."""
-        address = next((a for a, name in peers(self._site, receiver).items() if name == session.name), "")
         expected = arrived = 0
         for prefix, routes in sent.items():
             best = {(route.as_path, route.local_pref) for route in routes if route.selected}
@@ -225,6 +239,14 @@ def _numbers(as_path: str) -> tuple[int, ...]:
     return tuple(int(word.strip("{}()").split(",")[0] or 0) for word in as_path.split())
 
 
-def copied(candidate: Candidate, sender: str) -> Candidate:
+def copied(candidate: Candidate, link: Inside) -> Candidate:
     """The route as our other router gets it: with the sender as its next hop."""
-    return replace(candidate, external=False, weight=0, selected=False, router_id="", address="", copy=sender)
+    return replace(
+        candidate,
+        external=False,
+        weight=0,
+        selected=False,
+        router_id=link.router_id,
+        address=link.address,
+        copy=link.sender,
+    )
