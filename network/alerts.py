@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from network.calendar import overlaps
 from network.layers import View
 from network.observation import Advertised, Kind, SessionHere
 from network.verdict import Verdict
@@ -42,7 +43,7 @@ _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> tuple[Alert, ...]:
     """Every alert, the gravest first, otherwise in site-file order."""
-    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds)]
+    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds), *_calendar(view)]
     return tuple(sorted(found, key=lambda alert: _RANK[alert.severity]))
 
 
@@ -69,6 +70,13 @@ def _clouds(view: View, clouds: Sequence[CloudHealth]) -> Iterator[Alert]:
             yield Alert(f"dark:{cloud.name}", "warning", cloud.name, f"goes dark if {names} is lost")
         if cloud.symmetric is False:
             yield _asymmetry(view, cloud)
+
+
+def _calendar(view: View) -> Iterator[Alert]:
+    """Planned work of two systems at once that the diversity of a cloud's paths does not survive."""
+    for overlap in overlaps(view):
+        severity = "warning" if overlap.left else "critical"
+        yield Alert(overlap.id, severity, overlap.cloud, overlap.text)
 
 
 def _asymmetry(view: View, cloud: CloudHealth) -> Alert:

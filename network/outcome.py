@@ -9,7 +9,7 @@ from network.bestpath import NOTHING, Candidate, Choice, Undecidable, decide
 from network.carriage import sanctioned
 from network.inventory import Site
 from network.preferences import ROUTER
-from network.space import atoms, matches
+from network.space import Space
 from network.tables import Inside, Table, Tables, Way, copied
 from network.things import Reach
 
@@ -93,18 +93,19 @@ def edited(tables: Tables, edits: Mapping[str, Edit], path_sessions: Mapping[str
 
 def pieces_of(site: Site, tables: Tables) -> Pieces:
     """Every destination, cut where a more specific route begins or ends."""
-    prefixes = frozenset(prefix for table in tables.ours.values() for prefix in table)
+    ours = Space({prefix for table in tables.ours.values() for prefix in table})
+    theirs = {cloud: Space(table) for cloud, table in tables.theirs.items()}
     out = [
         Piece(cloud.name, prefix, part)
         for cloud in site.clouds
         for prefix in (str(each.prefix) for each in cloud.prefixes)
-        for part in atoms(prefix, prefixes)
+        for part in ours.atoms(prefix)
     ]
     back = [
         Piece(cloud.name, prefix, part)
         for cloud in site.clouds
         for prefix in sanctioned(site, cloud)
-        for part in atoms(prefix, tables.theirs[cloud.name])
+        for part in theirs[cloud.name].atoms(prefix)
     ]
     return Pieces(tuple(out), tuple(back))
 
@@ -137,12 +138,13 @@ class _Routers:
         for link in tables.inside:
             self._into.setdefault(link.receiver, []).append(link)
         self._choices: dict[str, dict[str, Choice]] = {}
-        self._prefixes = frozenset(prefix for table in tables.ours.values() for prefix in table)
+        self._space = Space({prefix for table in tables.ours.values() for prefix in table})
+        self._rounds = 1 if all(link.everything for link in tables.inside) else len(tables.ours) + 2
         self.unsettled = False
 
     def ways(self, part: str) -> dict[str, str | None]:
         """Each router's path for a piece, followed over our other routers."""
-        known = matches(part, self._prefixes)
+        known = self._space.matches(part)
         return {router: self._follow(router, known) for router in self._tables.ours}
 
     def uses(self) -> dict[tuple[str, str], str]:
@@ -172,14 +174,16 @@ class _Routers:
         return self._choices[prefix]
 
     def _settle(self, prefix: str) -> dict[str, Choice]:
-        """Choose, hand on, choose again, until nothing changes; one more round than there are routers is enough."""
+        """Choose, hand on, choose again, until nothing changes; one more round than there are routers is enough.
+
+        Where every route is handed on, what is handed on does not depend on what is chosen: once is enough.
+        """
         ours = {router: table.get(prefix, ()) for router, table in self._tables.ours.items()}
-        chosen = {router: decide(ROUTER, routes) for router, routes in ours.items()}
-        for _ in range(len(ours) + 2):
-            after = {router: self._with_copies(router, ours, chosen) for router in ours}
-            if after == chosen:
+        chosen: dict[str, Choice] = {} if self._rounds == 1 else {r: decide(ROUTER, ours[r]) for r in ours}
+        for _ in range(self._rounds):
+            before, chosen = chosen, {router: self._with_copies(router, ours, chosen) for router in ours}
+            if chosen == before or self._rounds == 1:
                 return chosen
-            chosen = after
         self.unsettled = True
         return chosen
 
@@ -202,11 +206,12 @@ class _Clouds:
     def __init__(self, site: Site, tables: Tables) -> None:
         self._tables = tables
         self._order = {path.name: place for place, path in enumerate(site.paths)}
+        self._space = {cloud: Space(table) for cloud, table in tables.theirs.items()}
 
     def ways(self, cloud: str, part: str) -> tuple[str, ...]:
         """The paths by which a cloud reaches a piece; nothing when it cannot, or when how it decides is unknown."""
         process, table = self._tables.processes.get(cloud), self._tables.theirs[cloud]
-        for prefix in matches(part, table) if process else ():
+        for prefix in self._space[cloud].matches(part) if process else ():
             won = decide(process, table[prefix]) if process else NOTHING
             if won.winners:
                 return tuple(sorted((each.via for each in won.winners), key=self._order.__getitem__))

@@ -7,12 +7,11 @@ whether a router hands on every route (add-path) or its best one is read from wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from network.bestpath import Candidate
-from network.carriage import peers
-from network.inventory import Cloud, Path, Session
+from network.inventory import Cloud, Path, Session, Site
 from network.layers import View
 from network.observation import (
     Advertised,
@@ -81,12 +80,12 @@ class _Reader:
         self.problems: dict[tuple[str, Way], list[str]] = {}
         self.seen: dict[tuple[str, str], str] = {}
         self._sessions = {session.name: session for session in view.site.sessions}
-        self._paths = {path.session: path for path in view.site.paths}
+        self._neighbours = _neighbours(view.site)
         self._cloud_of = {str(p.prefix): cloud.name for cloud in view.site.clouds for p in cloud.prefixes}
 
     def router(self, router: str) -> Table:
         """A router's own routes: what it asks for by prefix, and whatever else its neighbours were allowed to send."""
-        named = peers(self._site, router)
+        named = self._neighbours[router]
         found: dict[str, tuple[Candidate, ...]] = {}
         for prefix, cloud in self._cloud_of.items():
             held = self._fresh(Kind.ROUTES, f"{router} {prefix}", Routes)
@@ -116,8 +115,8 @@ class _Reader:
     def _more(self, router: str, asked: Mapping[str, object]) -> dict[str, tuple[Candidate, ...]]:
         """More and less specific routes that are not asked for by name but were received and accepted."""
         found: dict[str, tuple[Candidate, ...]] = {}
-        for session in self._sessions.values():
-            got = self._fresh(Kind.RECEIVED, session.name, Received) if session.router == router else None
+        for session in map(self._sessions.__getitem__, self._neighbours[router].values()):
+            got = self._fresh(Kind.RECEIVED, session.name, Received)
             if got is None or session.internal:
                 continue
             usual = session.policy.local_pref if session.policy else 100
@@ -220,6 +219,16 @@ class _Reader:
         self.problems.setdefault((cloud, way), []).append(what)
 
 
+def _neighbours(site: Site) -> dict[str, dict[str, str]]:
+    """By router, session by neighbour's address (`carriage.peers`, for all routers at once)."""
+    found: dict[str, dict[str, str]] = {router.name: {} for router in site.routers}
+    for session in site.sessions:
+        found[session.router][str(session.peer)] = session.name
+        if session.internal:
+            found[session.there][str(session.local)] = session.name
+    return found
+
+
 def _candidate(session: str, route: RoutePath) -> Candidate:
     return Candidate(
         session,
@@ -241,11 +250,13 @@ def _numbers(as_path: str) -> tuple[int, ...]:
 
 def copied(candidate: Candidate, link: Inside) -> Candidate:
     """The route as our other router gets it: with the sender as its next hop."""
-    return replace(
-        candidate,
+    return Candidate(
+        candidate.via,
+        candidate.as_path,
+        local_pref=candidate.local_pref,
+        origin=candidate.origin,
+        med=candidate.med,
         external=False,
-        weight=0,
-        selected=False,
         router_id=link.router_id,
         address=link.address,
         copy=link.sender,

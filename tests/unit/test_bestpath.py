@@ -6,7 +6,7 @@ import pytest
 
 from network.bestpath import Candidate, Undecidable, decide
 from network.preferences import AWS_TGW, AWS_VGW, AZURE_HUB, INERT, ROUTER, Process
-from network.space import matches
+from network.space import Space, joined
 
 OWN = 65010
 ER, VPN, DX = "expressroute", "vpn", "directconnect"
@@ -192,8 +192,13 @@ def test_a_kind_that_is_not_known_is_never_ranked() -> None:
 
 
 def test_the_longest_match_comes_before_every_preference() -> None:
-    assert matches("10.10.0.0/17", ["0.0.0.0/0", "10.10.0.0/16", "10.10.0.0/17", "10.10.128.0/17"]) == (
-        "10.10.0.0/17",
-        "10.10.0.0/16",
-        "0.0.0.0/0",
-    )
+    space = Space(["0.0.0.0/0", "10.10.0.0/16", "10.10.0.0/17", "10.10.128.0/17"])
+    assert space.matches("10.10.0.0/17") == ("10.10.0.0/17", "10.10.0.0/16", "0.0.0.0/0")
+    assert space.matches("192.0.2.0/24") == ("0.0.0.0/0",)
+
+
+def test_a_destination_is_cut_where_a_route_inside_it_begins_or_ends() -> None:
+    space = Space(["10.10.0.0/16", "10.10.64.0/18", "10.11.0.0/24"])
+    assert space.atoms("10.10.0.0/16") == ("10.10.0.0/18", "10.10.64.0/18", "10.10.128.0/17")
+    assert space.atoms("10.12.0.0/16") == ("10.12.0.0/16",)
+    assert joined(space.atoms("10.10.0.0/16")) == ("10.10.0.0/16",)
