@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
@@ -15,6 +15,8 @@ from network.observation import Kind
 
 #: Whose events make the calendar, by the name of their observation.
 SYSTEMS = ("megaport", "azure", "aws", "servicenow")
+#: Up to this many paths of a cloud the independent ones are counted exactly.
+EXACTLY = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,27 @@ def _overlap(view: View, cloud: Cloud, one: ProviderEvent, other: ProviderEvent)
         yield Overlap(cloud.name, (one, other), starts, min(ends, default=None), names, shared)
 
 
-def _spread(view: View, paths: Iterable[Path]) -> tuple[int, int]:
-    """How many paths share nothing with each other: of all, and whether a private one is among them."""
+def _spread(view: View, paths: Sequence[Path]) -> tuple[int, bool]:
+    """How many paths share nothing with each other, and whether a private one is left."""
+    domains = [domains_of(view.site, path) for path in paths]
+    count = _most(domains) if len(domains) <= EXACTLY else _some(domains)
+    return count, any(path.kind != "vpn" for path in paths)
+
+
+def _most(domains: Sequence[frozenset[str]]) -> int:
+    """The most sets of which no two have anything in common."""
+    if not domains:
+        return 0
+    first, rest = domains[0], domains[1:]
+    return max(1 + _most([each for each in rest if not first & each]), _most(rest))
+
+
+def _some(domains: Sequence[frozenset[str]]) -> int:
+    """The same, taking what comes first: enough where there are many."""
     taken: set[str] = set()
-    count = private = 0
-    for path in paths:
-        private |= path.kind != "vpn"
-        domains = domains_of(view.site, path)
-        if not taken & domains:
-            taken |= domains
+    count = 0
+    for each in domains:
+        if not taken & each:
+            taken |= each
             count += 1
-    return count, private
+    return count
