@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeVar
 
 from network.bestpath import Candidate
@@ -148,16 +149,17 @@ class _Reader:
 
     def _hands_on_everything(self, session: Session, sent: Table, receiver: str, address: str) -> bool:
         """By what the receiver holds: a second route, or the first where another is best. Else as the site says."""
-        expected = arrived = 0
+        expected = False
         for prefix, routes in sent.items():
             best = {(route.as_path, route.local_pref) for route in routes if route.selected}
             spare = [route for route in routes if (route.as_path, route.local_pref) not in best]
             held = self._fresh(Kind.ROUTES, f"{receiver} {prefix}", Routes)
             if spare and held is not None:
                 seen = {(_numbers(r.as_path), r.local_pref) for r in held.paths if r.internal and r.peer == address}
-                expected += 1
-                arrived += any((route.as_path, route.local_pref) in seen for route in spare)
-        return arrived > 0 if expected else session.add_path
+                expected = True
+                if any((route.as_path, route.local_pref) in seen for route in spare):
+                    return True
+        return False if expected else session.add_path
 
     def cloud(self, cloud: Cloud) -> Table:
         """What the cloud accepted from us, by path; probes aside, since each is announced on its own path alone."""
@@ -243,6 +245,7 @@ def _candidate(session: str, route: RoutePath) -> Candidate:
     )
 
 
+@lru_cache(maxsize=4096)
 def _numbers(as_path: str) -> tuple[int, ...]:
     """An AS path as FRR writes it; a set counts as one, as in its length."""
     return tuple(int(word.strip("{}()").split(",")[0] or 0) for word in as_path.split())

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from network.domains import domains_of
-from network.inventory import Path, Site
+from network.inventory import Path, Session, Site
 from network.observation import Kind, Rides
 from network.sitecheck import nearest
 from network.snapshot import Snapshot
@@ -26,18 +26,27 @@ class Reach:
 
 def names(site: Site) -> tuple[str, ...]:
     """Every name that `reach` takes: things, what they share (PoP, carrier, device, gateway …), paths, groups."""
-    return tuple(_reaches(site))
+    inside = (name for session in site.sessions if session.internal for name in _ends(session))
+    return tuple(dict.fromkeys((*(name for path in site.paths for name in sorted(_over(site, path))), *inside)))
 
 
 def reach(site: Site, snapshot: Snapshot, things: Iterable[str]) -> Reach:
     """What goes with the things, tunnels that ride on one of them included. Raises UnknownThing."""
-    known = _reaches(site)
-    asked = tuple(things)
+    asked = dict.fromkeys(things)
+    found, known = set[str](), set[str]()
+    for path in site.paths:
+        if hit := asked.keys() & _over(site, path):
+            found.add(path.session)
+            known |= hit
+    for session in site.sessions:
+        if session.internal and (hit := asked.keys() & _ends(session)):
+            found.add(session.name)
+            known |= hit
     for thing in asked:
         if thing not in known:
-            raise UnknownThing(f"{thing!r} is not a thing of {site.name}; {nearest(thing, known)}")
-    sessions = frozenset[str]().union(*(known[thing].sessions for thing in asked))
-    routers = frozenset[str]().union(*(known[thing].routers for thing in asked))
+            raise UnknownThing(f"{thing!r} is not a thing of {site.name}; {nearest(thing, names(site))}")
+    sessions = frozenset(found)
+    routers = frozenset(router.name for router in site.routers if router.name in asked)
     return Reach(sessions | _riders(site, snapshot, sessions), routers)
 
 
@@ -52,18 +61,11 @@ def _riders(site: Site, snapshot: Snapshot, lost: frozenset[str]) -> frozenset[s
     return frozenset(found)
 
 
-def _reaches(site: Site) -> dict[str, Reach]:
-    found: dict[str, set[str]] = {}
-    for path in site.paths:
-        for name in (*_groups(path), path.name, path.session, *domains_of(site, path)):
-            found.setdefault(name, set()).add(path.session)
-    routers = {router.name for router in site.routers}
-    for session in site.sessions:
-        if session.internal:
-            for name in (session.name, session.router, session.there):
-                found.setdefault(name, set()).add(session.name)
-    return {name: Reach(frozenset(lost), frozenset({name} & routers)) for name, lost in found.items()}
+def _over(site: Site, path: Path) -> set[str]:
+    """Every name whose loss takes the path."""
+    group = "fabric" if path.vxc else "internet"
+    return {group, path.name, path.session, *domains_of(site, path)}
 
 
-def _groups(path: Path) -> tuple[str, ...]:
-    return (("fabric",) if path.vxc else ()) + (("internet",) if path.tunnel else ())
+def _ends(session: Session) -> set[str]:
+    return {session.name, session.router, session.there}
