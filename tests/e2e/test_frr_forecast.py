@@ -25,8 +25,11 @@ import pytest
 import pytest_asyncio
 
 from connectors.routers import frr, frr_routes
+from connectors.routers.frr_render import drain
 from lab.frr import FrrLab
+from lab.frr.things import Order
 from network.carriage import peers, sanctioned
+from network.drain import edits_of
 from network.layers import View
 from network.observation import (
     Advert,
@@ -40,11 +43,12 @@ from network.observation import (
     SessionHere,
     SessionThere,
 )
-from network.outcome import Outcome, outcome, pieces_of, without
+from network.outcome import Outcome, edited, outcome, pieces_of, without
 from network.present import disagreements
 from network.sitefile import load
 from network.snapshot import Snapshot
 from network.tables import read_tables
+from network.takeover import observed_length
 from network.things import Reach, reach
 
 pytestmark = [pytest.mark.frr, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(590)]
@@ -277,3 +281,28 @@ async def test_every_failure_and_pairs_of_them_end_as_foreseen_in_both_direction
     await becomes(lab, *foreseen(steady, ()), what="mended")
     slowest = sorted(took.items(), key=lambda item: -item[1])[:3]
     print(f"\n{len(took)} failures foreseen, {sum(took.values()):.0f} s; slowest {slowest}")
+
+
+@pytest.mark.parametrize("port", ["port-a", "port-b"])
+async def test_a_drained_port_ends_as_foreseen_and_so_does_its_undo(lab: FrrLab, port: str) -> None:
+    """With the product's own lines: what a drain-port run would write."""
+    steady = await snapshot_of(lab)
+    view, target = View(SITE, steady, datetime.now(UTC)), reach(SITE, steady, [port])
+    tables, edits = read_tables(view), edits_of(view, target)
+    pieces = pieces_of(SITE, tables)
+    drained = ways_of(outcome(SITE, edited(tables, edits, PATH_SESSIONS), pieces))
+    made = []
+    for path in SITE.paths_on_port(port):
+        session, edit = SITE.session(path.session), edits[path.session]
+        running = await lab.node_show(session.router, "show running-config")
+        prepend = (observed_length(view, path) or 1) + edit.longer - 1
+        knobs = drain(
+            session, SITE.on_prem.asn, running, local_pref=edit.local_pref, prepend=prepend, community=edit.community
+        )
+        made.append((session.router, knobs))
+        await lab._tell(Order(session.router, knobs.lines, (knobs.soft_clear,)))
+    nobody = Reach(frozenset(), frozenset())
+    await becomes(lab, drained, nobody, what=f"{port} drained")
+    for router, knobs in made:
+        await lab._tell(Order(router, knobs.undo, (knobs.soft_clear,)))
+    await becomes(lab, ways_of(outcome(SITE, tables, pieces)), nobody, what=f"{port} undrained")
