@@ -1,4 +1,4 @@
-"""Systems of which the status only asks whether they are there: Vault and the ticket system."""
+"""A system of which the status only asks whether it is there: Vault."""
 
 from __future__ import annotations
 

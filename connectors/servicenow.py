@@ -14,21 +14,40 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from connectors.errors import Denied, InterlockError, NotFound, NotSent
 from connectors.redact import redactor
 from connectors.servicenow_answers import Verdicts
-from connectors.servicenow_rows import Change, Note, Row, read_change, read_note, server_time, shown, value_of
+from connectors.servicenow_rows import (
+    Change,
+    Note,
+    Planned,
+    Row,
+    read_change,
+    read_note,
+    read_planned,
+    server_time,
+    shown,
+    value_of,
+)
 
 __all__ = ["Change", "Health", "Note", "NoteReceipt", "ServiceNow"]
 
 NOTE_LIMIT = 4000  # characters, contract B6
 THREADS = 8
 _NUMBER = re.compile(r"[A-Za-z]{2,10}\d{1,20}", re.ASCII)
+#: Scheduled and Implement: what is planned and may be done.
+PLANNED_STATES = (-2, -1)
+MOST_PLANNED = 1000
+_DAY = timedelta(days=1)
 T = TypeVar("T")
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,10 @@ class ServiceNow:
         why = "" if recorded else "accepted, but this login does not see it in the change's work notes"
         return NoteReceipt(already=False, recorded=recorded, why=why)
 
+    async def planned(self, since: datetime, until: datetime) -> list[Planned]:
+        """Approved changes, scheduled or under way, whose window lies in part between the two moments."""
+        return await self._perform(lambda call: self._read_planned(call, since, until))
+
     async def health(self) -> Health:
         """One small authenticated read."""
 
@@ -187,6 +210,28 @@ class ServiceNow:
         conflicts = self._result(answer, dict)
         where = f"{self._where} {number}"
         return read_change(row, mine, conflicts, headers=headers, fetched_at=fetched_at, where=where)
+
+    def _read_planned(self, call: _Call, since: datetime, until: datetime) -> list[Planned]:
+        """An invalid query widens and dates may be read in the user's zone: asked with a day more, judged here."""
+        window = f"start_date<={_stamp(until + _DAY)}^end_date>={_stamp(since - _DAY)}"
+        query = f"approval=approved^stateIN{','.join(map(str, PLANNED_STATES))}^{window}"
+        rows, _ = self._rows(call, "change_request", query, limit=MOST_PLANNED)
+        if len(rows) == MOST_PLANNED:
+            raise self._verdicts.bad(f"{MOST_PLANNED} planned changes or more: what is not listed may overlap", "")
+        ids = [value_of(row.get("sys_id")) for row in rows]
+        affected, _ = self._rows(call, "task_ci", f"taskIN{','.join(ids)}") if ids else ([], {})
+        of: dict[str, list[Row]] = {}
+        for each in affected:
+            of.setdefault(value_of(each.get("task")), []).append(each)
+        return [
+            planned
+            for row, sys_id in zip(rows, ids, strict=True)
+            if value_of(row.get("approval")) == "approved"
+            and (planned := read_planned(row, of.get(sys_id, []), self._where)).state_code in PLANNED_STATES
+            and planned.start is not None
+            and planned.start <= until
+            and (planned.end is None or planned.end >= since)
+        ]
 
     def _append(self, call: _Call, number: str, body: str, marker: str) -> bool:
         """Write the note; False when it was there already."""

@@ -56,6 +56,18 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An approved change of the calendar. `start`, `end`: the planned window, UTC; `cis` as in `Change`."""
+
+    number: str
+    state_code: int
+    title: str
+    start: datetime | None
+    end: datetime | None
+    cis: tuple[str, ...]
+
+
 def value_of(cell: Any) -> str:
     """The stored value of a field as ServiceNow's own string: "true", "-1", "" for null."""
     if isinstance(cell, Mapping):
@@ -149,6 +161,19 @@ def read_change(
         fetched_at=fetched_at,
         server_time=server_time(headers),
         conflict_status=value_of(row.get("conflict_status")),
+    )
+
+
+def read_planned(row: Row, affected: Sequence[Row], where: str) -> Planned:
+    """A change of the calendar from its record and its task_ci records. Raises BadReply."""
+    names = [shown(row.get("cmdb_ci")), *(shown(cell(each, "ci_item", where)) for each in affected)]
+    return Planned(
+        number=value_of(cell(row, "number", where)),
+        state_code=code(row, "state", where),
+        title=value_of(row.get("short_description")),
+        start=moment(row, "start_date", where),
+        end=moment(row, "end_date", where),
+        cis=tuple(dict.fromkeys(name for name in names if name)),
     )
 
 

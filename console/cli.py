@@ -87,6 +87,43 @@ def sessions(
     raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator))
 
 
+@app.command()
+def routes(
+    name: Annotated[str | None, typer.Argument(help="A destination, path or session.")] = None,
+    *,
+    site_file: SiteFile = None,
+    as_json: Json = False,
+    operator: As = None,
+) -> None:
+    """By destination: the chosen path, its candidates and why, and the cloud's way back."""
+    from console.commands.routes import routes as run
+
+    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator))
+
+
+@app.command()
+def forecast(
+    action: Annotated[str, typer.Argument(help="fail or drain")],
+    things: Annotated[list[str], typer.Argument(help="THING …, or A+B: all at once.")],
+    *,
+    site_file: SiteFile = None,
+    as_json: Json = False,
+    operator: As = None,
+) -> None:
+    """What would carry what, which address space moves or is lost, load on the survivors."""
+    from console.commands.forecast import foretell
+
+    raise typer.Exit(foretell(site_file, action, things, as_json=as_json, operator=operator))
+
+
+@app.command()
+def calendar(*, site_file: SiteFile = None, as_json: Json = False, operator: As = None) -> None:
+    """What providers and we ourselves plan, and what overlaps to harm."""
+    from console.commands.calendar import calendar as run
+
+    raise typer.Exit(run(site_file, as_json=as_json, operator=operator))
+
+
 @site.command("check")
 def site_check(file: Path) -> None:
     """Validate a site file: every fault with its line, value and the nearest valid name."""

@@ -68,6 +68,7 @@ _CODES = (
     ("console.fail", "UsageError", Exit.USAGE),
     ("console.fail", "Refused", Exit.REFUSED),
     ("network.sitefile", "SiteError", Exit.USAGE),
+    ("network.things", "UnknownThing", Exit.USAGE),
     ("lab.errors", "UnknownThing", Exit.USAGE),
     ("lab.errors", "NoLab", Exit.UNREACHABLE),
     ("lab.errors", "LabRuns", Exit.REFUSED),

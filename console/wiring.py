@@ -86,9 +86,6 @@ class _TicketDesk:
                 self._client = ServiceNow(self._system.address, secret["user"], secret["password"], deadline_s=8.0)
             return self._client
 
-    async def pulse(self) -> object:
-        return await (await self.tickets()).health()
-
     async def close(self) -> None:
         if self._client is not None:
             await self._client.aclose()
@@ -99,6 +96,7 @@ def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[St
     from connectors.azure import AzureSource
     from connectors.megaport import MegaportSource
     from connectors.probes import probe_source
+    from connectors.servicenow_calendar import TicketSource
 
     systems = site.systems
 
@@ -108,7 +106,7 @@ def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[St
         AzureSource(site, utc_now, session.azure),
         AwsSource(site, utc_now, session.aws),
         PulseSource("vault", "secrets", systems.vault.cadence_s, session.pulse),
-        PulseSource("servicenow", "tickets", systems.servicenow.cadence_s, desk.pulse),
+        TicketSource(site, utc_now, desk.tickets),
         probe_source(
             site, utc_now, lambda line: session.sign(systems.vault.probe_role, systems.vault.probe_principal, line)
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from network import accepted, flaps, leaks, maintenance, remedies, standby
 from network.alert import Alert, Remedy
 from network.bgp import shut_for_a_change
+from network.calendar import overlaps
 from network.layers import View
 from network.observation import BmpFeed, HubPreference, Kind, SessionHere
 from network.symmetry import BASIS
@@ -41,6 +42,7 @@ def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHea
         *_clouds(clouds, paths),
         *_preferences(view),
         *maintenance.alerts(view, paths),
+        *_calendar(view),
     ]
     first: dict[str, Alert] = {}
     for alert in sorted(found, key=lambda alert: _RANK[alert.severity]):
@@ -105,6 +107,13 @@ def _clouds(clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> Itera
         if cloud.symmetric is False:
             yield _asymmetry(cloud)
         yield from _on_vpn(cloud, [path for path in paths if path.path.cloud == cloud.name])
+
+
+def _calendar(view: View) -> Iterator[Alert]:
+    """Planned work of two systems at once that the diversity of a cloud's paths does not survive."""
+    for overlap in overlaps(view):
+        severity = "warning" if overlap.left else "critical"
+        yield Alert(overlap.id, severity, overlap.cloud, overlap.text)
 
 
 def _asymmetry(cloud: CloudHealth) -> Alert:

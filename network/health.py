@@ -15,7 +15,7 @@ from network.alerts import Alert, alerts_of
 from network.bgp import rides
 from network.carriage import Egress, Return, egress, holds, way_back
 from network.domains import dark_after_loss_of, domains_of
-from network.drains import Drain, drained
+from network.drained import Drain, drained
 from network.inventory import Cloud, Path, Site
 from network.layers import View, layers_of
 from network.moments import ago, first

@@ -66,6 +66,10 @@ class RoutePath:
     internal: bool
     next_hop: str = ""
     reason: str = ""
+    weight: int = 0
+    origin: str = "IGP"
+    med: int | None = None
+    router_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from network.forecast import forecast
 from network.health import SiteHealth
-from network.verdict import Verdict
+from network.takeover import takeovers
+from network.verdict import Overall, Verdict
 from runbooks.book import Book, BookStep, bound
 from runbooks.journal.records import canonical, sha256
 from runbooks.scene import CannotPlan, Compiled, Moment
-from runbooks.standby import takeovers
 from runbooks.verbs import VERBS
 
 Send = Mapping[str, Any]
@@ -167,11 +168,16 @@ def _carried(out: tuple[str, ...], back: tuple[str, ...]) -> dict[str, list[str]
 
 
 def _after(moment: Moment, health: SiteHealth, port: str) -> dict[str, dict[str, list[str]]]:
+    """As the drain is foretold; of a cloud that nothing certain can be said of, as the plan means it."""
+    foretold = forecast(moment.view, health, "drain", (port,))
     moved = {move.cloud: (move.survivor.name,) for move in takeovers(moment.site, port)}
-    return {
-        cloud.name: _carried(moved.get(cloud.name, cloud.carried_by), moved.get(cloud.name, cloud.way_back.paths))
-        for cloud in health.clouds
-    }
+    found = {}
+    for cloud in health.clouds:
+        after = foretold.cloud(cloud.name).after
+        meant = moved.get(cloud.name, cloud.carried_by), moved.get(cloud.name, cloud.way_back.paths)
+        known = after.verdict is not Overall.UNKNOWN
+        found[cloud.name] = _carried(after.carried_by, after.return_by) if known else _carried(*meant)
+    return found
 
 
 def _locks(moment: Moment, port: str) -> tuple[str, ...]:

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from network.carriage import holds
 from network.domains import dark_after_loss_of
 from network.health import PathHealth, SiteHealth, usable
-from network.inventory import Path, Site
+from network.inventory import Path
 from network.observation import Advertised, HubPreference, Kind, Load, RoutePath, Routes, SessionHere
+from network.takeover import Takeover
 from network.verdict import Verdict
 from runbooks.proof import no_ot_overlap
 from runbooks.scene import Moment
-
-
-@dataclass(frozen=True, slots=True)
-class Takeover:
-    """One cloud's move: from the path on the port to its private standby elsewhere."""
-
-    cloud: str
-    leaving: Path
-    survivor: Path
-
-
-def takeovers(site: Site, port: str) -> tuple[Takeover, ...]:
-    """Each cloud on the port with its survivor: the other private path of that cloud, on another port and router."""
-    found = []
-    for leaving in site.paths_on_port(port):
-        others = [p for p in site.paths_of(leaving.cloud) if p.vxc and site.vxc(p.vxc).port != port]
-        found += [Takeover(leaving.cloud, leaving, other) for other in others[:1]]
-    return tuple(found)
 
 
 def objections(moment: Moment, move: Takeover) -> list[str]:
@@ -156,11 +138,3 @@ def over(moment: Moment, path: Path, prefix: str) -> RoutePath | None:
     routes = moment.snapshot.fresh(Kind.ROUTES, f"{session.router} {prefix}", Routes, moment.now)
     held = routes.paths if routes else ()
     return next((route for route in held if route.valid and route.peer == str(session.peer)), None)
-
-
-def observed_length(moment: Moment, path: Path) -> int | None:
-    """How long the AS path of our sanctioned prefixes is on this session, as its receiver sees it; None if unknown."""
-    sent = moment.snapshot.fresh(Kind.ADVERTISED, path.session, Advertised, moment.now)
-    ours = {str(p.prefix) for p in moment.site.on_prem.prefixes if path.cloud in p.towards}
-    lengths = [len(route.as_path) for route in sent.routes if route.prefix in ours] if sent else []
-    return max(lengths, default=None)

@@ -40,6 +40,7 @@ class NextHopRow(Row):
 class PathPeerRow(Row):
     peer_id: str
     type: str = ""
+    router_id: str = ""
 
 
 class PathRow(Row):
@@ -49,6 +50,9 @@ class PathRow(Row):
     peer: PathPeerRow
     valid: bool = False
     loc_prf: Count | None = None
+    weight: Count = 0
+    origin: str = "IGP"
+    metric: Count | None = None
     bestpath: BestRow = BestRow()
     nexthops: tuple[NextHopRow, ...] = ()
 
@@ -184,6 +188,10 @@ def _path(row: PathRow) -> RoutePath:
         internal=row.peer.type == "internal",
         next_hop=row.nexthops[0].ip if row.nexthops else "",
         reason=row.bestpath.selection_reason,
+        weight=row.weight,
+        origin=row.origin,
+        med=row.metric,
+        router_id=row.peer.router_id,
     )
 
 

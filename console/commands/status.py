@@ -50,13 +50,13 @@ def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, o
             print(status_text(chosen.site, snapshot, health, utc_now(), colour=colour), flush=True)
         return documents.exit_code(health, snapshot)
 
-    return asyncio.run(_once(chosen, operator, tell))
+    return asyncio.run(once(chosen, operator, tell))
 
 
 def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
     """The path table, or one path with its layers; of a VPN path also the proof that it would carry."""
     chosen = choose(site_file)
-    _known(name, [path.name for path in chosen.site.paths], "path")
+    known(name, [path.name for path in chosen.site.paths], "path")
 
     def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
         from console.vpn_view import documents as with_proof
@@ -65,13 +65,13 @@ def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: 
         rows = with_proof(documents.document(chosen.site, snapshot, health, seen.now)["paths"], seen)
         return _table("paths", _only(rows, name), lambda: _path_text(seen, health, name), as_json=as_json)
 
-    return asyncio.run(_once(chosen, operator, tell))
+    return asyncio.run(once(chosen, operator, tell))
 
 
 def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
     """The BGP sessions, or one."""
     chosen = choose(site_file)
-    _known(name, [session.name for session in chosen.site.sessions], "session")
+    known(name, [session.name for session in chosen.site.sessions], "session")
 
     def tell(snapshot: Snapshot, _health: SiteHealth) -> Exit:
         from console.plain import sessions_text
@@ -79,7 +79,7 @@ def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operato
         rows = _only(documents.sessions(chosen.site, snapshot, utc_now()), name)
         return _table("sessions", rows, lambda: sessions_text(rows), as_json=as_json)
 
-    return asyncio.run(_once(chosen, operator, tell))
+    return asyncio.run(once(chosen, operator, tell))
 
 
 def _path_text(seen: View, health: SiteHealth, name: str | None) -> str:
@@ -103,12 +103,12 @@ def _only(rows: list[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
     return [row for row in rows if name in (None, row["name"])]
 
 
-def _known(name: str | None, names: list[str], what: str) -> None:
+def known(name: str | None, names: list[str], what: str) -> None:
     if name is not None and name not in names:
         raise UsageError(f"{name!r} is not a {what}; {nearest(name, names)}")
 
 
-async def _once(chosen: Chosen, operator: str | None, tell: Tell) -> Exit:
+async def once(chosen: Chosen, operator: str | None, tell: Tell) -> Exit:
     """Look once and tell; what is said does not wait for the connections to be closed."""
     async with watching(chosen, operator) as watch:
         snapshot = await collect(watch)

@@ -19,18 +19,16 @@ from network.health import CloudHealth, judge
 from network.inventory import Path, Session
 from network.layers import View
 from network.observation import Advertised, Kind
+from network.preferences import AWS_LOW
 from network.snapshot import Snapshot
+from network.takeover import Takeover, drained_length, observed_length, takeovers
 from network.verdict import Verdict
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
 from runbooks.scene import CannotPlan, Compiled, Moment, RouterPort, Scene
-from runbooks.standby import Takeover, observed_length, over, takeovers
+from runbooks.standby import over
 
-#: One longer than strictly needed, so that the standby still wins when it gains a hop of our own.
-MARGIN = 1
-#: The class that AWS judges before the AS path; the lowest one.
-AWS_LOW = "7224:7100"
 #: AWS's preference classes: one of them replaces another, and nothing else that a clause sets.
 AWS_CLASSES = frozenset({"7224:7100", "7224:7200", "7224:7300"})
 
@@ -165,11 +163,11 @@ def _prefixes(moment: Moment, path: Path) -> list[str]:
 
 def _prepend(moment: Moment, move: Takeover) -> int:
     """Longer than the standby as observed, and never shorter than it is: others may compare with it too."""
-    length = observed_length(moment, move.survivor)
+    length = observed_length(moment.view, move.survivor)
     if length is None:
         raise CannotPlan(f"what {move.survivor.name} advertises is not known: how much to prepend cannot be said")
-    own = observed_length(moment, move.leaving) or 1
-    return max(length + MARGIN, own - 1)
+    own = observed_length(moment.view, move.leaving) or 1
+    return drained_length(own, length) - 1
 
 
 def _community(session: Session, running: str) -> str:

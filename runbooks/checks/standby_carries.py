@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from network.health import CloudHealth
 from network.observation import Kind, Link, ProbeResult
 from network.snapshot import Snapshot
+from network.takeover import Takeover, takeovers
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
 from runbooks.scene import Compiled, Moment, Scene, moment_of
-from runbooks.standby import Takeover, takeovers
 
 #: The survivor must carry this share of what the cloud's paths carry.
 SHARE = 0.98

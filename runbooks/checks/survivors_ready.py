@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from network.takeover import Takeover, takeovers
 from network.verdict import Verdict
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import LOOK_S, line
 from runbooks.scene import Compiled, Moment, Scene, moment_of
-from runbooks.standby import Takeover, objections, takeovers
+from runbooks.standby import objections
 
 
 class SurvivorsReady:

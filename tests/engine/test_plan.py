@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from network.observation import Advert, Advertised, HubPreference, Kind, Load, Observation, ProbeResult, SessionHere
+from network.takeover import takeovers
 from runbooks.book import Book, BookError, names, parse, shipped
 from runbooks.plan import Plan, compile_plan, undo_definition
 from runbooks.scene import CannotPlan, Moment
-from runbooks.standby import objections, takeovers
+from runbooks.standby import objections
 from tests.router_text import running
 from tests.sample import NOW, REFERENCE, healthy, reference, routes, seen
 
