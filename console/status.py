@@ -7,9 +7,11 @@ from typing import Any
 
 from console.exits import Exit
 from network.alerts import Alert
+from network.grey import locate
 from network.health import CloudHealth, PathHealth, SiteHealth
 from network.inventory import Site
-from network.observation import Kind, SessionHere
+from network.layers import View
+from network.observation import Kind, LegResult, MtuResult, ProbeResult, SessionHere
 from network.snapshot import Snapshot, SourceState
 from network.verdict import Overall, Verdict
 
@@ -37,7 +39,7 @@ def document(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime) 
         "at": stamp(now),
         "verdict": health.verdict.value,
         "clouds": [_cloud(cloud) for cloud in health.clouds],
-        "paths": [_path(path) for path in health.paths],
+        "paths": [_path(path) | _probed(View(site, snapshot, now), path) for path in health.paths],
         "alerts": [_alert(alert) for alert in health.alerts],
         "sources": [_source(source, now) for source in snapshot.sources.values()],
     }
@@ -98,6 +100,38 @@ def _path(path: PathHealth) -> dict[str, Any]:
         "age_there_s": _round(path.age_there_s),
         "stale": path.stale,
         "since": stamp(path.since),
+    }
+
+
+def _probed(view: View, health: PathHealth) -> dict[str, Any]:
+    """What probes and pings know beyond rtt and loss; null where nobody has looked yet."""
+    name = health.name
+    probe = view.snapshot.fact(Kind.PROBE, name, ProbeResult)
+    leg = view.snapshot.fact(Kind.LEG, name, LegResult)
+    mtu = view.snapshot.fact(Kind.MTU, name, MtuResult)
+    grey = locate(view, health.path)
+    return {
+        "usual_ms": _round(probe.usual_ms, 2) if probe else None,
+        "lost_out": probe.lost_out if probe else None,
+        "lost_back": probe.lost_back if probe else None,
+        "leg": {
+            "sent": leg.sent,
+            "received": leg.received,
+            "rtt_ms": _round(leg.rtt_ms, 2),
+            "usual_ms": _round(leg.usual_ms, 2),
+        }
+        if leg
+        else None,
+        "mtu": {"wanted": mtu.wanted, "passes": mtu.passes, "leg_passes": mtu.leg_passes} if mtu else None,
+        "grey": {
+            "kind": grey.kind,
+            "leg": grey.leg,
+            "direction": grey.direction,
+            "text": grey.text,
+            "since": stamp(grey.since),
+        }
+        if grey
+        else None,
     }
 
 

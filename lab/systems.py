@@ -29,7 +29,17 @@ class World(Facts, Protocol):
 
     @property
     def failed(self) -> tuple[str, ...]: ...
-    async def fail(self, thing: str, *, silent: bool, oneway: bool, supernet: bool) -> None: ...
+    async def fail(
+        self,
+        thing: str,
+        *,
+        silent: bool,
+        oneway: bool,
+        supernet: bool,
+        loss: float | None,
+        delay_ms: float | None,
+        mtu: int | None,
+    ) -> None: ...
     async def heal(self, thing: str | None) -> None: ...
 
 
@@ -157,11 +167,14 @@ class Systems:
         oneway: bool = False,
         supernet: bool = False,
         fault: str | None = None,
+        **grey: Any,
     ) -> dict[str, Any]:
+        """`grey`: loss (percent), delay_ms, mtu (bytes)."""
         if fault is not None:
             await self._gate(thing).set(fault)
         else:
-            await self._world.fail(thing, silent=silent, oneway=oneway, supernet=supernet)
+            figures = {"loss": None, "delay_ms": None, "mtu": None} | grey
+            await self._world.fail(thing, silent=silent, oneway=oneway, supernet=supernet, **figures)
         return {}
 
     async def _heal(self, thing: str | None = None) -> dict[str, Any]:

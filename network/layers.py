@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
+from network.grey import locate
 from network.inventory import Path, Session, Site
 from network.observation import (
     Attachment,
@@ -66,7 +67,9 @@ def layers_of(view: View, path: Path) -> dict[str, Layer]:
         "bgp_there": view.judge(Kind.SESSION_THERE, path.name, SessionThere, lambda s: _bgp_there(s, session)),
         "bfd": view.judge(Kind.BFD, session.name, BfdHere, _bfd) if session.bfd else NO_LAYER,
         "attach": view.judge(Kind.ATTACHMENT, path.name, Attachment, _attach),
-        "probe": view.judge(Kind.PROBE, path.name, ProbeResult, lambda p: _probe(p, view)) if path.probe else NO_LAYER,
+        "probe": view.judge(Kind.PROBE, path.name, ProbeResult, lambda p: _probe(p, view, path))
+        if path.probe
+        else NO_LAYER,
     }
 
 
@@ -163,13 +166,16 @@ def _attach(seen: Attachment) -> Layer:
     return Layer(Verdict.UP) if seen.up else Layer(Verdict.DOWN, f"not attached in the cloud: {seen.state}")
 
 
-def _probe(seen: ProbeResult, view: View) -> Layer:
+def _probe(seen: ProbeResult, view: View, path: Path) -> Layer:
     if not seen.pinned:
         return Layer(Verdict.UNKNOWN, f"unpinned: {seen.why}" if seen.why else "unpinned")
     if seen.loss_pct is None:
         return Layer(Verdict.UNKNOWN, "no probe was sent yet")
     if seen.received == 0:
         return Layer(Verdict.DOWN, f"none of {seen.sent} probes came back")
-    if seen.loss_pct > view.site.policy.loss_limit_pct:
+    if grey := locate(view, path):
+        since = (view.now - grey.since).total_seconds() if grey.since else None
+        return Layer(Verdict.DEGRADED, grey.text, since_s=since)
+    if seen.long is None and seen.loss_pct > view.site.policy.loss_limit_pct:
         return Layer(Verdict.DEGRADED, f"{seen.loss_pct:.0f} % of the probes lost")
     return Layer(Verdict.UP)

@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 
 from lab.embedded.door import ADDRESS, Door, SignHostKey
-from lab.embedded.reflectors import open_reflectors
+from lab.embedded.reflectors import Ways, open_reflectors
 from lab.embedded.shows.view import EdgeView
 from lab.embedded.things import How, Things
 from lab.embedded.timing import Clock
 from lab.embedded.vty import Vty
 from lab.embedded.world import World
 from lab.facts import FarSession
+from lab.grey import asked
 from lab.ledger import Ledger
 from network.inventory import Site
 
@@ -34,13 +35,14 @@ class EmbeddedLab:
         """Every session is Established at once and claims to be a minute old. `user_ca_line` signs the users."""
         self.world = World(self.site, Clock(time.time()))
         self._things = Things(self.world)
+        ways = Ways(self.world)
         for router in self.site.routers:
-            door = Door(router.name, Vty(EdgeView(self.world, router.name), ledger), user_ca_line)
+            door = Door(router.name, Vty(EdgeView(self.world, router.name), ledger, ways), user_ca_line)
             await door.certify(sign_host_key)
             await door.open()
             self._doors[router.name] = door
             self.endpoints[router.name] = (ADDRESS, door.port)
-        self._reflectors = await open_reflectors(self.world)
+        self._reflectors = await open_reflectors(self.world, ways)
         self.probe_ports = {name: t.get_extra_info("sockname")[1] for name, t in self._reflectors.items()}
 
     async def stop(self) -> None:
@@ -68,7 +70,7 @@ class EmbeddedLab:
         mtu: int | None = None,
     ) -> None:
         """Break a thing (`lab fail THING`). Raises UnknownThing with the nearest name."""
-        self._things.fail(thing, How(silent, oneway, supernet, loss, delay_ms, mtu))
+        self._things.fail(thing, How(silent, oneway, supernet, asked(loss, delay_ms, mtu, oneway=oneway)))
         await self._follow_routers()
 
     async def heal(self, thing: str | None = None) -> None:

@@ -19,9 +19,11 @@ from lab.frr.errors import CommandFailed, FrrLabError, LeftBehind, NotReady, Unk
 from lab.frr.fabric import Fabric
 from lab.frr.far import FarFacts
 from lab.frr.shell import require, run, together
+from lab.frr.splices import Splices
 from lab.frr.things import Failure, Options, Order
 from lab.frr.topology import ONPREM, build
 from lab.frr.vty import Vty
+from lab.grey import asked
 from lab.ledger import Ledger
 from network.inventory import Site
 
@@ -103,9 +105,20 @@ class FrrLab:
         """What is broken now, in the order it was broken."""
         return tuple(self._active)
 
-    async def fail(self, thing: str, *, silent: bool = False, oneway: bool = False, supernet: bool = False) -> None:
+    async def fail(
+        self,
+        thing: str,
+        *,
+        silent: bool = False,
+        oneway: bool = False,
+        supernet: bool = False,
+        loss: float | None = None,
+        delay_ms: float | None = None,
+        mtu: int | None = None,
+    ) -> None:
         """Break it. Raises UnknownThing with the nearest name, WrongOption when an option would do nothing."""
-        wanted = things.failure(self._topology, thing, Options(silent, oneway, supernet))
+        grey = asked(loss, delay_ms, mtu, oneway=oneway)
+        wanted = things.failure(self._topology, thing, Options(silent, oneway, supernet, grey))
         async with self._change:
             if thing in self._active:
                 await self._mend(thing)
@@ -174,6 +187,7 @@ class FrrLab:
         topology, prefix = self._topology, self._prefix
         log = root / "log"
         log.mkdir()
+        self._splices = Splices(topology, prefix, self._fabric, log, self._processes)
         self._writes = doors.Writes(root / "writes", prefix, self._ledger)
         await namespaces.build(topology, prefix)
         files = config.render(topology)
@@ -256,6 +270,7 @@ class FrrLab:
     async def _cut(self) -> None:
         """Bring switch ports, doors and the LAN's gateway to what the active failures add up to."""
         await self._fabric.cut(active.cuts for active in self._active.values())
+        await self._splices.set(active.grey for active in self._active.values())
         await self._darken({active.dark for active in self._active.values() if active.dark})
 
     async def _darken(self, dark: set[str]) -> None:

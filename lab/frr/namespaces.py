@@ -10,6 +10,7 @@ from network.inventory import Path
 LAN_BRIDGE = "lan"
 SYSCTLS = (
     "net.ipv4.ip_forward=1",
+    "net.ipv4.ping_group_range=0 2147483647",  # the read account pings without privileges
     "net.ipv4.conf.all.rp_filter=0",
     "net.ipv4.conf.default.rp_filter=0",
     "net.ipv4.conf.all.send_redirects=0",

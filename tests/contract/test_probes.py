@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import stamp_script
+from connectors import stamp_figures, stamp_script
 from connectors.errors import BadReply, Unreachable
-from connectors.probes import ProbeSource
+from connectors.probes import ProbeSource, script
 from network.inventory import Path as SitePath
 from network.inventory import ProbeHost, ProbePoint, Probes, Site
 from network.observation import Kind, Observation, ProbeResult
@@ -48,12 +48,11 @@ class Reflector(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self.senders.add(addr[0])
-        assert len(data) == 44
-        assert data[14:] == bytes(30)
+        assert data[14:44] == bytes(30)
         came = int.from_bytes(data[4:12], "big")
         left = came + int(self.dwell_s * 2**32)
         reply = data[0:4] + left.to_bytes(8, "big") + b"\x00\x01" + b"\x00\x00" + came.to_bytes(8, "big")
-        reply += data[0:4] + data[4:12] + data[12:14] + b"\x00\x00" + b"\x40" + b"\x00\x00\x00"
+        reply += data[0:4] + data[4:12] + data[12:14] + b"\x00\x00" + b"\x40" + b"\x00\x00\x00" + data[44:]
         if not self.deaf:
             asyncio.get_running_loop().call_later(self.late_s, self.transport.sendto, self.twist(reply), addr)
 
@@ -92,7 +91,7 @@ async def seen_when(
     deadline = asyncio.get_running_loop().time() + 6
     while not met(seen):
         assert asyncio.get_running_loop().time() < deadline, f"not in time: {what}; last seen {seen}"
-        seen = {item.name: item for item in await source.collect()}
+        seen = {item.name: item for item in await source.collect() if item.kind is Kind.PROBE}
         await asyncio.sleep(0.01)
     return seen
 
@@ -263,11 +262,6 @@ def test_a_host_sender_needs_its_host_and_login() -> None:
         ProbeSource(site({ER: "127.0.1.1"}, 862, sender="host"), Authority().login())
 
 
-def script(config: dict[str, Any]) -> bytes:
-    source = Path(stamp_script.__file__).read_text()
-    return f"{source}\nmain({config!r})\n".encode()
-
-
 def test_the_script_ends_when_nobody_reads_it_any_more() -> None:
     config = {"interval_s": 1.0, "timeout_s": 1.0, "report_s": 0.01, "paths": []}
     with subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -281,7 +275,8 @@ def test_the_script_ends_when_nobody_reads_it_any_more() -> None:
 
 
 def test_the_script_runs_on_an_old_python() -> None:
-    ast.parse(Path(stamp_script.__file__).read_text(), feature_version=(3, 8))
+    for module in (stamp_script, stamp_figures):
+        ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 4e9))
@@ -303,7 +298,7 @@ def test_a_known_reply_gives_its_sequence_stamp_and_time_there() -> None:
     reply = bytes.fromhex(
         "00000009 ee4e0f0080000000 0001 0000 ee4e0f0040000000 00000007 ee4e0f0000000000 0001 0000 40 000000"
     )
-    assert stamp_script.unpack(reply) == (7, 0xEE4E0F0000000000, 0.25)
+    assert stamp_script.unpack(reply) == (7, 0xEE4E0F0000000000, 0.25, 9, 0.25)
 
 
 async def test_a_cancelled_poll_ends_even_when_its_answer_is_there_already(closing: list[ProbeSource]) -> None:
