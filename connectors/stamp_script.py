@@ -222,7 +222,7 @@ class PathProbe:
         return {
             "sent": len(probes),
             "lost": len(lost),
-            "times": sum(each.nth - before.nth > 1 for before, each in zip(lost, lost[1:])) + bool(lost),
+            "times": len({probe.nth - place for place, probe in enumerate(lost)}),  # lost in a row share a difference
             **self._lost(probes, len(lost) < len(probes)),
             "age_s": now - lost[0].sent_at if lost else None,
         }

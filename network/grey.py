@@ -22,7 +22,7 @@ Way = Literal["out", "back", "both", "unknown"]
 #: One lost of three is not a third: so many probes, lost at so many separate times. It holds until the long count has
 #: left its losses behind (by age, or behind a long enough stretch without any), which is the hysteresis.
 LEAST_SENT, LEAST_TIMES = 10, 3
-#: A leg is cleared when it should have lost so many, and lost less than a fifth; it is blamed for a third, two at least.
+#: A leg is cleared when it should have lost so many and lost less than a fifth; it is blamed for a third, at least two.
 EXPECTED_LEAST, CLEARED_SHARE, BLAMED_SHARE, BLAMED_LEAST = 5.0, 1 / 5, 1 / 3, 2
 #: Of a step in latency: who has more than this much of it is blamed, who has less is cleared.
 STEP_BLAMED, STEP_CLEARED = 0.5, 0.25

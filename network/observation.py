@@ -315,7 +315,7 @@ class ProbeResult:
 class LegResult:
     """Pings from the router to the session's peer: the leg edge to provider, apart from what lies behind it.
 
-    `sent` and `received` count from `since`, as far back as the probes' long count; `rtt_ms` is the newest pings' median.
+    `sent` and `received` count from `since`, as far back as the probes' long count; `rtt_ms` is of the newest pings.
     """
 
     sent: int
