@@ -9,16 +9,17 @@ from console.exits import Exit
 from network.alerts import Alert
 from network.grey import locate
 from network.health import CloudHealth, PathHealth, SiteHealth
-from network.inventory import Site
+from network.inventory import Feed, Site
 from network.layers import View
-from network.observation import Kind, LegResult, MtuResult, ProbeResult, SessionHere
+from network.observation import FeedResult, Kind, LegResult, MtuResult, ProbeResult, SessionHere
+from network.slo import slo
 from network.snapshot import Snapshot, SourceState
 from network.verdict import Overall, Verdict
 
 SCHEMA = 1
 
-#: A status does not need the ticket system; every other source is needed to know the network.
-_NOT_NEEDED = frozenset({"servicenow"})
+#: A status needs neither the ticket system nor what the network is for; every other source is needed.
+_NOT_NEEDED = frozenset({"servicenow", "feeds"})
 
 
 def exit_code(health: SiteHealth, snapshot: Snapshot) -> Exit:
@@ -40,6 +41,7 @@ def document(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime) 
         "verdict": health.verdict.value,
         "clouds": [_cloud(cloud) for cloud in health.clouds],
         "paths": [_path(path) | _probed(View(site, snapshot, now), path) for path in health.paths],
+        "feeds": feeds(site, snapshot, now),
         "alerts": [_alert(alert) for alert in health.alerts],
         "sources": [_source(source, now) for source in snapshot.sources.values()],
     }
@@ -132,6 +134,30 @@ def _probed(view: View, health: PathHealth) -> dict[str, Any]:
         }
         if grey
         else None,
+    }
+
+
+def feeds(site: Site, snapshot: Snapshot, now: datetime) -> list[dict[str, Any]]:
+    """Every feed against its objective; `ok` is null while it is not known."""
+    return [_feed(feed, snapshot, now) for feed in site.feeds]
+
+
+def _feed(feed: Feed, snapshot: Snapshot, now: datetime) -> dict[str, Any]:
+    seen = snapshot.get(Kind.FEED, feed.name)
+    fact = seen.fact if seen and isinstance(seen.fact, FeedResult) else None
+    account = slo(feed, fact) if fact else None
+    fresh = fact if seen and not seen.stale(now) else None
+    return {
+        "name": feed.name,
+        "cloud": feed.cloud,
+        "ok": fresh.ok if fresh else None,
+        "latency_ms": _round(fresh.latency_ms) if fresh else None,
+        "why": fresh.why if fresh else "not looked at",
+        "availability_pct": _round(account.availability_pct, 4) if account else None,
+        "objective_pct": feed.objective_pct,
+        "budget_left_pct": _round(account.budget_left_pct, 3) if account else None,
+        "burn": _round(account.burn, 2) if account else None,
+        "age_s": _round(seen.age_s(now)) if seen else None,
     }
 
 

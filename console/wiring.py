@@ -14,6 +14,7 @@ from connectors.collector import Collector
 from connectors.ports import StatusSource
 from connectors.pulse import PulseSource
 from connectors.servicenow import ServiceNow
+from console.folders import state_dir
 from console.session import OperatorSession
 from console.sites import Chosen
 from network.inventory import Router, Site
@@ -56,12 +57,15 @@ class Watch:
 
 
 @contextlib.asynccontextmanager
-async def watching(chosen: Chosen, operator: str | None) -> AsyncIterator[Watch]:
-    """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves."""
+async def watching(chosen: Chosen, operator: str | None, *, once: bool = False) -> AsyncIterator[Watch]:
+    """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves.
+
+    `once`: a single look, which reads the feeds' account and does not write it.
+    """
     session = OperatorSession(chosen.site, chosen.lab_folder, operator)
     desk = _TicketDesk(chosen.site, session)
     # Jitter only: nobody could use knowing it.
-    collector = Collector(_sources(chosen.site, session, desk), utc_now, random.Random())  # noqa: S311
+    collector = Collector(_sources(chosen.site, session, desk, once=once), utc_now, random.Random())  # noqa: S311
     await collector.start()
     follow = asyncio.create_task(_look_again(chosen.site, collector), name="look again")
     try:
@@ -98,7 +102,7 @@ class _TicketDesk:
             await self._client.aclose()
 
 
-def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[StatusSource]:
+def _sources(site: Site, session: OperatorSession, desk: _TicketDesk, *, once: bool) -> list[StatusSource]:
     from connectors.aws import AwsSource
     from connectors.azure import AzureSource
     from connectors.megaport import MegaportSource
@@ -121,7 +125,15 @@ def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[St
             sizes,
         ),
         *(_legs(site, router, session, sizes) for router in site.routers),
+        *([_feeds(site, once=once)] if site.feeds else []),
     ]
+
+
+def _feeds(site: Site, *, once: bool) -> StatusSource:
+    from connectors.feed_account import FeedAccount
+    from connectors.feeds import FeedSource
+
+    return FeedSource(site, FeedAccount(state_dir() / "feeds.json", site.name, keeps=not once), utc_now)
 
 
 def _router(site: Site, router: Router, session: OperatorSession) -> StatusSource:

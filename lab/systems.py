@@ -29,6 +29,8 @@ class World(Facts, Protocol):
 
     @property
     def failed(self) -> tuple[str, ...]: ...
+    @property
+    def feeds(self) -> dict[str, str]: ...
     async def fail(
         self,
         thing: str,
@@ -157,6 +159,7 @@ class Systems:
             "tokens": {"megaport": f"{at['megaport']}/oauth2/token", "azure": at["azure"]},
             "host_ca": self._vault.host_ca_line,
             "probe_ports": getattr(self._world, "probe_ports", {}),
+            "feeds": self._world.feeds,
         }
 
     async def _fail(

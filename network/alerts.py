@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from network.layers import View
-from network.observation import Advertised, Kind, SessionHere
+from network.observation import Advertised, FeedResult, Kind, SessionHere
 from network.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> tuple[Alert, ...]:
     """Every alert, the gravest first, otherwise in site-file order."""
-    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds)]
+    found = [*_leaks(view), *_flaps(view), *_paths(paths), *_inside(view), *_clouds(view, clouds), *_feeds(view)]
     return tuple(sorted(found, key=lambda alert: _RANK[alert.severity]))
 
 
@@ -60,6 +60,14 @@ def _inside(view: View) -> Iterator[Alert]:
         if session.internal and here and not here.established:
             text = f"{session.router} and {session.there} do not exchange routes: {here.reason or here.state}"
             yield Alert(f"session:{session.name}", "warning", session.name, text, here.since)
+
+
+def _feeds(view: View) -> Iterator[Alert]:
+    """What the network exists for does not arrive."""
+    for feed in view.site.feeds:
+        seen = view.snapshot.fresh(Kind.FEED, feed.name, FeedResult, view.now)
+        if seen and not seen.ok:
+            yield Alert(f"feed:{feed.name}", "critical", feed.cloud, f"feed {feed.name}: {seen.why}")
 
 
 def _clouds(view: View, clouds: Sequence[CloudHealth]) -> Iterator[Alert]:

@@ -341,7 +341,7 @@ class MtuResult:
 class FeedResult:
     """One look at a business feed, and the account of its window: looks so far, and how many were good.
 
-    `ok` is of the newest look; `why` says what was wrong with it.
+    `ok` is of the newest look; `why` says what was wrong with it. `hour_good` and `hour_total` are the last hour's.
     """
 
     ok: bool
@@ -349,6 +349,8 @@ class FeedResult:
     why: str
     good: int
     total: int
+    hour_good: int = 0
+    hour_total: int = 0
 
 
 class Kind(StrEnum):

@@ -99,7 +99,7 @@ def _known(name: str | None, names: list[str], what: str) -> None:
 
 async def _once(chosen: Chosen, operator: str | None, tell: Tell) -> Exit:
     """Look once and tell; what is said does not wait for the connections to be closed."""
-    async with watching(chosen, operator) as watch:
+    async with watching(chosen, operator, once=True) as watch:
         snapshot = await collect(watch)
         return tell(snapshot, judge(chosen.site, snapshot, utc_now()))
 

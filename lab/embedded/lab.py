@@ -14,8 +14,10 @@ from lab.embedded.timing import Clock
 from lab.embedded.vty import Vty
 from lab.embedded.world import World
 from lab.facts import FarSession
+from lab.feed import feed_app
 from lab.grey import asked
 from lab.ledger import Ledger
+from lab.serve import Served
 from network.inventory import Site
 
 
@@ -28,6 +30,7 @@ class EmbeddedLab:
         self.probe_ports: dict[str, int] = {}
         self._doors: dict[str, Door] = {}
         self._reflectors: dict[str, asyncio.DatagramTransport] = {}
+        self._feeds: dict[str, Served] = {}
         self.world: World
         self._things: Things
 
@@ -42,6 +45,9 @@ class EmbeddedLab:
             await door.open()
             self._doors[router.name] = door
             self.endpoints[router.name] = (ADDRESS, door.port)
+        for feed in self.site.feeds:
+            served = self._feeds[feed.name] = Served(f"feed {feed.name}", feed_app(self, feed))
+            await served.start()
         self._reflectors = await open_reflectors(self.world, ways)
         self.probe_ports = {name: t.get_extra_info("sockname")[1] for name, t in self._reflectors.items()}
 
@@ -49,9 +55,16 @@ class EmbeddedLab:
         """Close every port and stop every timer."""
         for transport in self._reflectors.values():
             transport.close()
+        for served in self._feeds.values():
+            await served.stop()
         for door in self._doors.values():
             await door.shut()
         self.world.clock.stop()
+
+    @property
+    def feeds(self) -> dict[str, str]:
+        """Where each feed is asked for, by name."""
+        return {name: f"{served.address}/" for name, served in self._feeds.items()}
 
     @property
     def failed(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from lab.facts import FarSession
 from lab.frr import config, daemons, doors, namespaces, owner, sweep, things
 from lab.frr.children import Children
-from lab.frr.doors import Door, SignHostKey
+from lab.frr.doors import Door, FeedDoor, SignHostKey
 from lab.frr.errors import CommandFailed, FrrLabError, LeftBehind, NotReady, UnknownThing
 from lab.frr.fabric import Fabric
 from lab.frr.far import FarFacts
@@ -41,6 +41,7 @@ class FrrLab:
         self._topology = build(site)
         self._ledger = ledger or Ledger()
         self._doors: dict[str, Door] = {}
+        self._feeds: dict[str, FeedDoor] = {}
         self._processes: list[asyncio.subprocess.Process] = []
         self._vtys: dict[str, Vty] = {}
         self._active: dict[str, Failure] = {}
@@ -75,7 +76,7 @@ class FrrLab:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await asyncio.gather(*(door.shut() for door in self._doors.values()))
+        await asyncio.gather(*(door.shut() for door in (*self._doors.values(), *self._feeds.values())))
         for vty in self._vtys.values():
             vty.close()
         if self._writes:
@@ -94,6 +95,11 @@ class FrrLab:
     def endpoints(self) -> dict[str, tuple[str, int]]:
         """SSH address and port of each edge and of the probe host `onprem`."""
         return {node: ("127.0.0.1", door.port) for node, door in self._doors.items()}
+
+    @property
+    def feeds(self) -> dict[str, str]:
+        """Where each feed is asked for, by name."""
+        return {name: f"http://127.0.0.1:{door.port}/" for name, door in self._feeds.items()}
 
     @property
     def things(self) -> tuple[str, ...]:
@@ -207,7 +213,10 @@ class FrrLab:
         await self._ready()
         await self._children.start_sending()
         self._tasks["refresh"] = asyncio.create_task(self._facts.refresh_forever())
-        for door in self._doors.values():
+        for each in self.site.feeds:
+            address = namespaces.host_address(topology, each.cloud)
+            self._feeds[each.name] = FeedDoor(prefix + ONPREM, root, address)
+        for door in (*self._doors.values(), *self._feeds.values()):
             await door.open()
 
     async def _start_routers(self, files: dict[str, dict[str, str]], log: Path) -> dict[str, int]:
