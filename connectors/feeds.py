@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 import ssl
 import time
@@ -115,7 +116,7 @@ async def _why_not(feed: Feed) -> str:
     except OSError as error:
         if _ours(error):
             raise _not_looked(feed, error) from error
-        return f"no connection ({error.strerror or error})"
+        return f"no connection ({os.strerror(error.errno) if error.errno else error})"
 
 
 async def _tcp(address: str) -> str:
@@ -136,7 +137,7 @@ async def _http(address: str) -> str:
         ):
             return "" if reply.is_success else f"answered {reply.status_code}"
     except httpx.TransportError as error:
-        cause = next(_causes(error), None)
+        cause = next((cause for cause in _causes(error) if cause.errno is not None), None)
         if cause is not None:
             raise cause from error
         return f"no connection ({str(error) or type(error).__name__})"

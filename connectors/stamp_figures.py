@@ -45,19 +45,18 @@ def numbered(nth: int) -> int:
 def divided(probes: Sequence[Probe]) -> tuple[int, int]:
     """Lost on the way out and on the way back, where the reflector counts for itself.
 
-    What it did not count did not arrive. What is lost before the first or after the last answer cannot be divided yet.
+    What it did not count did not arrive. What is lost before the first or after the last answer cannot be divided yet,
+    nor can what lies beside a probe that may still be answered (it is not in the list).
     """
     out = back = 0
-    before: Probe | None = None
-    for probe in probes:
-        if probe.rtt_ms is None:
-            continue
-        if before is not None:
-            asked = probe.nth - before.nth
-            counted = (probe.number - before.number) & 0xFFFFFFFF
-            if 1 <= counted <= asked:  # else it began anew, or they came in another order
-                out, back = out + asked - counted, back + counted - 1
-        before = probe
+    answered = [(place, probe) for place, probe in enumerate(probes) if probe.rtt_ms is not None]
+    for at in range(1, len(answered)):
+        (first, before), (second, probe) = answered[at - 1], answered[at]
+        asked = probe.nth - before.nth
+        counted = (probe.number - before.number) & 0xFFFFFFFF
+        # Else one is not due yet, or the reflector began anew, or they came in another order.
+        if asked == second - first and 1 <= counted <= asked:
+            out, back = out + asked - counted, back + counted - 1
     return out, back
 
 

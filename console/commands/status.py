@@ -49,16 +49,33 @@ def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, o
     return asyncio.run(_once(chosen, operator, tell))
 
 
-def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
-    """The path table, or one path with its layers."""
+def paths(
+    site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None, trace: bool = False
+) -> Exit:
+    """The path table, or one path with its layers, and with `trace` the hops that its router sees."""
     chosen = choose(site_file)
     _known(name, [path.name for path in chosen.site.paths], "path")
+    if trace:
+        if name is None:
+            raise UsageError("--trace: name one path, such as `interlock paths azure/er-primary --trace`")
+        return asyncio.run(_traced(chosen, operator, name, as_json=as_json))
 
     def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
         rows = documents.document(chosen.site, snapshot, health, utc_now())["paths"]
         return _table("paths", _only(rows, name), lambda: _path_text(chosen, snapshot, health, name), as_json=as_json)
 
     return asyncio.run(_once(chosen, operator, tell))
+
+
+async def _traced(chosen: Chosen, operator: str | None, name: str, *, as_json: bool) -> Exit:
+    from console import trace
+
+    async with watching(chosen, operator, once=True) as watch:
+        snapshot, seen = await asyncio.gather(collect(watch), trace.look(watch, chosen.site.path(name)))
+        health = judge(chosen.site, snapshot, utc_now())
+        rows = _only(documents.document(chosen.site, snapshot, health, utc_now())["paths"], name)
+        text = f"{_path_text(chosen, snapshot, health, name)}\n{trace.text(seen)}"
+        return _table("paths", [row | {"trace": seen} for row in rows], lambda: text, as_json=as_json)
 
 
 def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:

@@ -84,6 +84,63 @@ def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cl
         assert counts["longest_gap_out_ms"] <= RETURN_GAP_MS, counts
 
 
+def usual_is_known(document: Document) -> bool:
+    return steady(document) and all(
+        p["usual_ms"] is not None
+        and p["leg"]
+        and p["leg"]["usual_ms"] is not None
+        and p["mtu"] == {"wanted": 1500, "passes": 1500, "leg_passes": 1500}
+        for p in document["paths"]
+    )
+
+
+def grey(document: Document) -> dict[str, tuple[str, str, str]]:
+    found = ((p["name"], p["grey"]) for p in document["paths"])
+    return {name: (each["kind"], each["leg"], each["direction"]) for name, each in found if each}
+
+
+def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up(cli: Cli, watch: Observer) -> None:
+    watch.until("what is usual is known", usual_is_known, 40)
+    drops = {each["name"]: each["drops"] for each in cli.ok("sessions", "--json").json["sessions"]}
+    cli.ok("lab", "fail", "vxc-azure-a", "--loss", "20", "--oneway")
+    cli.ok("lab", "fail", "er-secondary", "--delay", "60")
+    cli.ok("lab", "fail", "vxc-aws-a", "--delay", "60")
+    cli.ok("lab", "fail", "dx-2", "--mtu", "1300")
+    _, document = watch.until(
+        "each is told",
+        lambda d: (
+            grey(d)
+            == {
+                "azure/er-primary": ("loss", "edge-provider", "back"),
+                "azure/er-secondary": ("latency", "provider-cloud", "both"),
+                "aws/dx-1": ("latency", "edge-provider", "both"),
+                "aws/dx-2": ("mtu", "provider-cloud", "unknown"),
+            }
+        ),
+        45,
+    )
+    assert path(document, "aws/dx-2")["mtu"] == {"wanted": 1500, "passes": 1300, "leg_passes": 1500}
+    for each in document["paths"]:
+        assert {each["layers"][name] for name in ("bgp_here", "bgp_there", "bfd")} <= {"up", "none"}, each
+        assert each["verdict"] == ("degraded" if each["grey"] else "up")
+    assert drops == {each["name"]: each["drops"] for each in cli.ok("sessions", "--json").json["sessions"]}
+    for name in ("azure", "aws"):
+        assert cloud(document, name)["carried_by"] == [PORT_A[name]], "nothing moves by itself"
+
+
+def test_the_feed_arrives_until_its_cloud_is_dark_and_the_hops_of_a_path_are_traced(cli: Cli, watch: Observer) -> None:
+    traced = cli.ok("paths", "azure/er-primary", "--trace", "--json").json["paths"][0]["trace"]
+    assert [hop["address"] for hop in traced["hops"]] == ["10.255.1.2", "10.50.255.1"]
+    assert (traced["pinned"], traced["leg_passes"]) == (True, 1500)
+    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 5)
+    cli.ok("lab", "fail", "fabric")
+    cli.ok("lab", "fail", "internet")
+    _, document = watch.until("the feed fails", lambda d: d["feeds"][0]["ok"] is False, 10)
+    assert "feed:forecasting" in {each["id"] for each in document["alerts"]}
+    cli.heal()
+    watch.until("the feed arrives again", lambda d: d["feeds"][0]["ok"] is True, 40)
+
+
 Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
 
 ROWS: list[Row] = [
