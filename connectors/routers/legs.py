@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from connectors.ending import end
 from connectors.ports import Clock
 from connectors.routers.pings import Pinged, Pings
 from connectors.sizes import Sizes
@@ -65,8 +66,7 @@ class LegSource:
     async def close(self) -> None:
         work, self._work = self._work, None
         if work is not None:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await end([work])
         await self._pings.close()
 
     async def _ping_on(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import socket
 from collections.abc import AsyncIterator
@@ -98,7 +99,9 @@ async def test_a_look_that_this_host_could_not_make_counts_as_neither(tmp_path: 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     await asyncio.to_thread(account.load)
     source._loaded = True  # the account's own file needs a descriptor too
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) - 1, limits[1]))
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
     try:
         with pytest.raises(Unreachable, match="this host could not look at f"):
             await source.collect()

@@ -179,3 +179,25 @@ def test_retries_back_off_up_to_four_cadences_and_honour_retry_after() -> None:
     assert 0.5 <= collector._pause_s(source, 20, part) <= source.cadence_s
     slow = Source("b", "port-b", cadence_s=300.0)
     assert collector._pause_s(slow, 20, unreachable()) <= 10.0
+
+
+async def test_stopping_ends_a_source_whose_library_swallows_a_cancellation() -> None:
+    class Swallowing(Source):
+        swallowed = 0
+
+        async def collect(self) -> Sequence[Observation]:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                self.swallowed += 1
+                if self.swallowed > 2:
+                    raise
+            return []
+
+    source = Swallowing("a", "port-a")
+    collector = Collector([source], lambda: NOW, random.Random(7))
+    await collector.start()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await collector.stop()
+    assert (source.swallowed, source.closed) == (3, True)
