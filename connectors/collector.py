@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Sequence
 
+from connectors.ending import end
 from connectors.errors import InterlockError, Sealed, Throttled, TimedOut, Unreachable
 from connectors.ports import Clock, PartlySeen, Remembers, StatusSource, Stream
 from connectors.redact import redactor
@@ -70,9 +71,7 @@ class Collector:
 
     async def stop(self) -> None:
         """End the polls and close the sources; the last snapshot stays readable."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
         await asyncio.gather(*(self._close(source) for source in self._sources))
 

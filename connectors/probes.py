@@ -22,13 +22,33 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from connectors.errors import BadReply, Unreachable
 from connectors.ports import Clock
 from connectors.routers.ssh import BytesIn, Connection, Host, Login, Sign
+from connectors.sizes import Sizes
 from connectors.stamp_script import Sender
 from network.inventory import ProbeHost, Site
-from network.observation import Kind, Observation, ProbeResult
+from network.observation import Kind, LossCount, Observation, ProbeResult
 
-#: A path that dies is seen within the interval + 0.2 s (overdue) + these two: 1.5 s at one probe a second.
+#: A path that dies is seen within the interval + 0.2 s (overdue) + these two + a second without any answer at a higher
+#: rate than one a second: 1.5 s either way.
 REPORT_S, READ_S = 0.1, 0.2
 FIRST_S = 4.0  # for the first report after a start
+
+
+class LongRow(BaseModel):
+    """The probes that count for grey trouble; `age_s` is that of the first lost one."""
+
+    sent: int
+    lost: int
+    times: int
+    lost_out: int | None
+    lost_back: int | None
+    age_s: float | None
+
+
+class MtuRow(BaseModel):
+    """The largest packet that came back whole, and how long ago that was found."""
+
+    passes: int | None
+    age_s: float
 
 
 class ResultRow(BaseModel):
@@ -42,6 +62,14 @@ class ResultRow(BaseModel):
     rtt_ms: float | None
     pinned: bool
     why: str
+    lost_out: int | None
+    lost_back: int | None
+    median_ms: float | None
+    usual_ms: float | None
+    step_out_ms: float | None
+    step_age_s: float | None
+    long: LongRow
+    mtu: MtuRow | None
 
 
 _ROWS: TypeAdapter[list[ResultRow]] = TypeAdapter(list[ResultRow])
@@ -60,15 +88,22 @@ class Prober(Protocol):
 class ProbeSource:
     """The probes of every path as a status source. It reads the newest report and never waits for a probe.
 
-    A ProbeResult's window is the site's `window_s` (at least 3 probes); when the newest two or more are lost it is just
-    these, so `received` 0 and `rtt_ms` None mean dead. `pinned` False: the source address is not there.
+    A ProbeResult's window is the site's `window_s` (at least 3 probes); when nothing came back for a second it is just
+    the lost ones, so `received` 0 and `rtt_ms` None mean dead. `pinned` False: the source address is not there.
     """
 
     name = "probes"
     kind = "probes"
 
-    def __init__(self, site: Site, login: Login | None = None, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        site: Site,
+        login: Login | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
+        sizes: Sizes | None = None,
+    ) -> None:
         probes = site.probes
+        self._sizes = sizes or Sizes(site)
         self.cadence_s = min(probes.interval_s, READ_S)
         self.deadline_s = 15.0 if probes.sender == "host" else 5.0
         self._clock = clock
@@ -82,26 +117,59 @@ class ProbeSource:
         if age_s > self._fresh_s:
             await self._prober.close()
             raise _silent(f"nothing from the probe sender for {age_s:.1f} s")
-        return [self._observation(row, self._clock() - timedelta(seconds=age_s)) for row in rows]
+        now = self._clock() - timedelta(seconds=age_s)
+        sizes = (self._size(row.path, row.mtu, now) for row in rows if row.mtu is not None)
+        return [*(self._observation(row, now) for row in rows), *sizes]
 
     async def close(self) -> None:
         await self._prober.close()
 
     def _observation(self, row: ResultRow, at: datetime) -> Observation:
-        fact = ProbeResult(row.sent, row.received, row.rtt_ms, pinned=row.pinned, why=row.why)
+        fact = ProbeResult(
+            row.sent,
+            row.received,
+            row.rtt_ms,
+            pinned=row.pinned,
+            why=row.why,
+            lost_out=row.lost_out,
+            lost_back=row.lost_back,
+            usual_ms=row.usual_ms,
+            median_ms=row.median_ms,
+            step_out_ms=row.step_out_ms,
+            step_since=_ago(at, row.step_age_s),
+            long=LossCount(
+                row.long.sent,
+                row.long.lost,
+                row.long.times,
+                row.long.lost_out,
+                row.long.lost_back,
+                _ago(at, row.long.age_s),
+            ),
+        )
         evidence = "STAMP from the path's own source address"
         return Observation(Kind.PROBE, row.path, fact, self.name, at, self._fresh_s, evidence, row.model_dump_json())
 
+    def _size(self, path: str, mtu: MtuRow, at: datetime) -> Observation:
+        seen_at, fact = at - timedelta(seconds=mtu.age_s), self._sizes.passed(path, mtu.passes)
+        evidence = "STAMP packets of that size, not to be fragmented, there and back"
+        return Observation(
+            Kind.MTU, path, fact, self.name, seen_at, self._sizes.fresh_s, evidence, mtu.model_dump_json()
+        )
 
-def probe_source(site: Site, clock: Clock, sign: Sign) -> ProbeSource:
+
+def _ago(at: datetime, age_s: float | None) -> datetime | None:
+    return None if age_s is None else at - timedelta(seconds=age_s)
+
+
+def probe_source(site: Site, clock: Clock, sign: Sign, sizes: Sizes | None = None) -> ProbeSource:
     """The site's probes; `sign` certifies the key for the probe host and is not called when this machine sends.
 
     Raises HostCaMissing when a host sends and the site names no host CA.
     """
     if site.probes.sender == "local":
-        return ProbeSource(site, None, clock)
+        return ProbeSource(site, None, clock, sizes)
     vault = site.systems.vault
-    return ProbeSource(site, Login(vault.probe_principal, vault.host_ca, sign), clock)
+    return ProbeSource(site, Login(vault.probe_principal, vault.host_ca, sign), clock, sizes)
 
 
 class LocalProber:
@@ -159,8 +227,7 @@ class HostProber:
 
     def __init__(self, config: dict[str, Any], host: ProbeHost, login: Login) -> None:
         self._login, self._host = login, Host(host.name, host.address, host.ssh_port)
-        source = files("connectors").joinpath("stamp_script.py").read_text("utf-8")
-        self._script = f"{source}\nmain(json.loads({json.dumps(config)!r}))\n".encode()
+        self._script = script(config)
         self._connection: Connection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
@@ -207,12 +274,33 @@ class HostProber:
             first.set()
 
 
+def script(config: dict[str, Any]) -> bytes:
+    """The sender as one text for `python3 -`: its modules, made there from their sources, and the call of its main."""
+    names = ("connectors", "connectors.stamp_figures", "connectors.stamp_script")
+    folder = files("connectors")
+    texts = ["", *(folder.joinpath(f"{name.partition('.')[2]}.py").read_text("utf-8") for name in names[1:])]
+    return _BOOTSTRAP.format(modules=dict(zip(names, texts, strict=True)), config=json.dumps(config)).encode()
+
+
+_BOOTSTRAP = """
+import json, sys, types
+for name, text in {modules!r}.items():
+    sys.modules[name] = types.ModuleType(name)
+    exec(compile(text, name, "exec"), sys.modules[name].__dict__)
+sys.modules["connectors.stamp_script"].main(json.loads({config!r}))
+"""
+
+
 def _prober(site: Site, login: Login | None) -> Prober:
     probes = site.probes
     config = {
         "interval_s": probes.interval_s,
         "timeout_s": probes.timeout_s,
         "window_s": probes.window_s,
+        "grey_s": probes.grey_s,
+        "mtu_every_s": probes.mtu_every_s,
+        "step_ms": site.policy.latency_step_ms,
+        "step_pct": site.policy.latency_step_pct,
         "report_s": min(REPORT_S, probes.interval_s),
         "paths": [
             {
@@ -220,6 +308,7 @@ def _prober(site: Site, login: Login | None) -> Prober:
                 "source": str(path.probe.bind or path.probe.source),
                 "target": str(path.probe.target),
                 "port": path.probe.port,
+                "mtu": path.probe.mtu,
             }
             for path in site.paths
             if path.probe is not None

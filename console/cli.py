@@ -66,11 +66,12 @@ def paths(
     site_file: SiteFile = None,
     as_json: Json = False,
     operator: As = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Ask the path's router for its hops now.")] = False,
 ) -> None:
     """The path table, or one path with its layers, evidence and ages."""
     from console.commands.status import paths as run
 
-    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator))
+    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator, trace=trace))
 
 
 @app.command()

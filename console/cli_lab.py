@@ -46,12 +46,26 @@ def lab_fail(
     silent: Annotated[bool, typer.Option("--silent", help="Layer 1 stays up, frames vanish.")] = False,
     oneway: Annotated[bool, typer.Option("--oneway", help="Only towards us.")] = False,
     supernet: Annotated[bool, typer.Option("--supernet", help="ot-leak: 10.0.0.0/8.")] = False,
+    loss: Annotated[float | None, typer.Option("--loss", help="Grey: percent of the packets lost.")] = None,
+    delay: Annotated[float | None, typer.Option("--delay", help="Grey: milliseconds more, each way.")] = None,
+    mtu: Annotated[int | None, typer.Option("--mtu", help="Grey: larger packets vanish (bytes).")] = None,
     fault: Annotated[str | None, typer.Option("--fault", help="down, hang, slow, 429, 500, garbage, sealed.")] = None,
 ) -> None:
-    """Break a thing of the network, or a system with --fault."""
+    """Break a thing of the network, or a system with --fault. Grey words leave every session up."""
     from console.commands.lab import fail
 
-    raise typer.Exit(fail(thing, silent=silent, oneway=oneway, supernet=supernet, fault=fault))
+    raise typer.Exit(
+        fail(
+            thing,
+            silent=silent,
+            oneway=oneway,
+            supernet=supernet,
+            fault=fault,
+            loss=loss,
+            delay_ms=delay,
+            mtu=mtu,
+        )
+    )
 
 
 @lab.command("heal")

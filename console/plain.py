@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from console import status as documents
 from console import view
 from console.view import Cell
 from network.health import PathHealth, SiteHealth
@@ -23,6 +24,8 @@ _EVIDENCE = (
     (Kind.CIRCUIT, "path"),
     (Kind.ATTACHMENT, "path"),
     (Kind.PROBE, "path"),
+    (Kind.LEG, "path"),
+    (Kind.MTU, "path"),
 )
 
 
@@ -35,12 +38,26 @@ def status_text(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetim
         lines.append(f"{cloud.name.upper():<6} {_paint(view.overall(cloud.verdict), paint)}   {facts}")
         if cloud.why:
             lines.append(f"       {cloud.why}")
+    lines += [feed_line(feed) for feed in documents.feeds(site, snapshot, now)]
     lines += ["", paths_text(health, colour=paint), ""]
     for alert in health.alerts:
         letter, age, where, text = view.alert_cells(alert, now)
         lines.append(" ".join(part for part in (_paint(letter, paint), age.text, where.text, text.text) if part))
     lines += [f"? {s.name}: {s.error}" for s in snapshot.sources.values() if s.error]
     return "\n".join(lines).rstrip()
+
+
+def feed_line(feed: dict[str, Any]) -> str:
+    """One feed: whether it arrives, and where it stands against its objective."""
+    state = {True: "arrives", False: "FAILS", None: "unknown"}[feed["ok"]]
+    detail = f"{feed['latency_ms']:.0f} ms" if feed["latency_ms"] is not None else feed["why"]
+    account = "no account yet"
+    if feed["availability_pct"] is not None:
+        account = (
+            f"{feed['availability_pct']:.4g} % of {feed['objective_pct']:g} %   "
+            f"error budget left {feed['budget_left_pct']:.4g} %"
+        )
+    return f"FEED   {feed['name']} ({feed['cloud']}) {state}   {detail}   {account}"
 
 
 def paths_text(health: SiteHealth, *, colour: bool) -> str:

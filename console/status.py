@@ -8,17 +8,20 @@ from typing import Any
 
 from console.exits import Exit
 from network.alerts import Alert
+from network.grey import locate
 from network.health import CloudHealth, PathHealth, SiteHealth
-from network.inventory import Site
-from network.observation import Kind, SessionHere
+from network.inventory import Feed, Site
+from network.layers import View
+from network.observation import FeedResult, Kind, LegResult, MtuResult, ProbeResult, SessionHere
+from network.slo import slo
 from network.snapshot import Snapshot, SourceState
 from network.verdict import Overall, Verdict
 from runbooks.book import names
 
 SCHEMA = 1
 
-#: A status does not need the ticket system; every other source is needed to know the network.
-_NOT_NEEDED = frozenset({"servicenow"})
+#: A status needs neither the ticket system nor what the network is for; every other source is needed.
+_NOT_NEEDED = frozenset({"servicenow", "feeds"})
 
 
 def exit_code(health: SiteHealth, snapshot: Snapshot) -> Exit:
@@ -42,7 +45,8 @@ def document(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime) 
         "why": health.why,
         "since": stamp(health.since),
         "clouds": [_cloud(cloud) for cloud in health.clouds],
-        "paths": [_path(path) for path in health.paths],
+        "paths": [_path(path) | _probed(View(site, snapshot, now), path) for path in health.paths],
+        "feeds": feeds(site, snapshot, now),
         "alerts": [_alert(alert, books) for alert in health.alerts],
         "sources": [_source(source, now) for source in snapshot.sources.values()],
     }
@@ -116,6 +120,62 @@ def _path(path: PathHealth) -> dict[str, Any]:
         "age_probe_s": _round(path.probe_age_s),
         "stale": path.stale,
         "since": stamp(path.since),
+    }
+
+
+def _probed(view: View, health: PathHealth) -> dict[str, Any]:
+    """What probes and pings know beyond rtt and loss; null where nobody has looked yet."""
+    name = health.name
+    probe = view.snapshot.fact(Kind.PROBE, name, ProbeResult)
+    leg = view.snapshot.fact(Kind.LEG, name, LegResult)
+    mtu = view.snapshot.fact(Kind.MTU, name, MtuResult)
+    grey = locate(view, health.path)
+    return {
+        "usual_ms": _round(probe.usual_ms, 2) if probe else None,
+        "lost_out": probe.lost_out if probe else None,
+        "lost_back": probe.lost_back if probe else None,
+        "leg": {
+            "sent": leg.sent,
+            "received": leg.received,
+            "rtt_ms": _round(leg.rtt_ms, 2),
+            "usual_ms": _round(leg.usual_ms, 2),
+        }
+        if leg
+        else None,
+        "mtu": {"wanted": mtu.wanted, "passes": mtu.passes, "leg_passes": mtu.leg_passes} if mtu else None,
+        "grey": {
+            "kind": grey.kind,
+            "leg": grey.leg,
+            "direction": grey.direction,
+            "text": grey.text,
+            "since": stamp(grey.since),
+        }
+        if grey
+        else None,
+    }
+
+
+def feeds(site: Site, snapshot: Snapshot, now: datetime) -> list[dict[str, Any]]:
+    """Every feed against its objective; `ok` is null while it is not known."""
+    return [_feed(feed, snapshot, now) for feed in site.feeds]
+
+
+def _feed(feed: Feed, snapshot: Snapshot, now: datetime) -> dict[str, Any]:
+    seen = snapshot.get(Kind.FEED, feed.name)
+    fact = seen.fact if seen and isinstance(seen.fact, FeedResult) else None
+    account = slo(feed, fact) if fact else None
+    fresh = fact if seen and not seen.stale(now) else None
+    return {
+        "name": feed.name,
+        "cloud": feed.cloud,
+        "ok": fresh.ok if fresh else None,
+        "latency_ms": _round(fresh.latency_ms) if fresh else None,
+        "why": fresh.why if fresh else "not looked at",
+        "availability_pct": _round(account.availability_pct, 4) if account else None,
+        "objective_pct": feed.objective_pct,
+        "budget_left_pct": _round(account.budget_left_pct, 3) if account else None,
+        "burn": _round(account.burn, 2) if account else None,
+        "age_s": _round(seen.age_s(now)) if seen else None,
     }
 
 

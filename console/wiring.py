@@ -8,22 +8,29 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.collector import Collector
 from connectors.ports import StatusSource
 from connectors.pulse import PulseSource
 from connectors.routers.bmp import bmp_stream
 from connectors.servicenow import ServiceNow
+from console.folders import state_dir
 from console.session import OperatorSession
 from console.sites import Chosen
 from network.inventory import Router, Site
 from network.observation import Kind, SessionHere
 from network.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from connectors.routers.pings import Pings
+    from connectors.routers.ssh import Login
+    from connectors.sizes import Sizes
+
 #: A cloud's tables follow its sessions by about this much (measured on the lab's routers: updates go out 1.2 s late).
 CLOUDS_LAG_S = 2.0
 CLOUDS = ("azure", "aws")
+PINGS_S = 10.0  # a ping ends by itself after 3 s
 
 
 def utc_now() -> datetime:
@@ -51,13 +58,16 @@ class Watch:
 
 
 @contextlib.asynccontextmanager
-async def watching(chosen: Chosen, operator: str | None) -> AsyncIterator[Watch]:
-    """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves."""
+async def watching(chosen: Chosen, operator: str | None, *, once: bool = False) -> AsyncIterator[Watch]:
+    """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves.
+
+    `once`: a single look, which reads the feeds' account and does not write it.
+    """
     session = OperatorSession(chosen.site, chosen.lab_folder, operator)
     desk = _TicketDesk(chosen.site, session)
     jitter = random.Random()  # noqa: S311 -- nobody could use knowing it
     streams = bmp_stream(chosen.site, utc_now, jitter)
-    collector = Collector(_sources(chosen.site, session, desk), utc_now, jitter, streams)
+    collector = Collector(_sources(chosen.site, session, desk, once=once), utc_now, jitter, streams)
     await collector.start()
     follow = asyncio.create_task(_look_again(chosen.site, collector), name="look again")
     try:
@@ -91,14 +101,15 @@ class _TicketDesk:
             await self._client.aclose()
 
 
-def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[StatusSource]:
+def _sources(site: Site, session: OperatorSession, desk: _TicketDesk, *, once: bool) -> list[StatusSource]:
     from connectors.aws import AwsSource
     from connectors.azure import AzureSource
     from connectors.megaport import MegaportSource
     from connectors.probes import probe_source
     from connectors.servicenow_calendar import TicketSource
+    from connectors.sizes import Sizes
 
-    systems = site.systems
+    systems, sizes = site.systems, Sizes(site)
 
     return [
         *(_router(site, router, session) for router in site.routers),
@@ -108,23 +119,54 @@ def _sources(site: Site, session: OperatorSession, desk: _TicketDesk) -> list[St
         PulseSource("vault", "secrets", systems.vault.cadence_s, session.pulse),
         TicketSource(site, utc_now, desk.tickets),
         probe_source(
-            site, utc_now, lambda line: session.sign(systems.vault.probe_role, systems.vault.probe_principal, line)
+            site,
+            utc_now,
+            lambda line: session.sign(systems.vault.probe_role, systems.vault.probe_principal, line),
+            sizes,
         ),
+        *(_legs(site, router, session, sizes) for router in site.routers),
+        *([_feeds(site, once=once)] if site.feeds else []),
     ]
+
+
+def _feeds(site: Site, *, once: bool) -> StatusSource:
+    from connectors.feed_account import FeedAccount
+    from connectors.feeds import FeedSource
+
+    return FeedSource(site, FeedAccount(state_dir() / "feeds.json", site.name, keeps=not once), utc_now)
 
 
 def _router(site: Site, router: Router, session: OperatorSession) -> StatusSource:
     from connectors.routers.session import RouterSession
     from connectors.routers.source import RouterSource
+
+    return RouterSource(site, router, RouterSession(router, _login(site, session)), utc_now)
+
+
+def _legs(site: Site, router: Router, session: OperatorSession, sizes: Sizes) -> StatusSource:
+    """Beside the router's source, on a connection of its own: a ping takes seconds."""
+    from connectors.routers.legs import LegSource
+
+    return LegSource(site, router, pings(site, router, session), sizes, utc_now)
+
+
+def pings(site: Site, router: Router, session: OperatorSession) -> Pings:
+    """Pings from a router, over a connection of their own."""
+    from connectors.routers.pings import Pings
+    from connectors.routers.session import RouterSession
+
+    return Pings(RouterSession(router, _login(site, session), show_s=PINGS_S))
+
+
+def _login(site: Site, session: OperatorSession) -> Login:
     from connectors.routers.ssh import Login
 
     vault = site.systems.vault
-    login = Login(
+    return Login(
         vault.read_principal,
         vault.host_ca,
         lambda line: session.sign(vault.read_role, vault.read_principal, line),
     )
-    return RouterSource(site, router, RouterSession(router, login), utc_now)
 
 
 async def _look_again(site: Site, collector: Collector) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 PORT = 862
 LENGTH = 44
+LARGEST = 65535
 #: Seconds from the NTP epoch (1900) to the Unix epoch (1970).
 NTP_OFFSET = 2_208_988_800
 #: Z=0 (NTP format), S=1 (synchronised: one clock here), scale 0, multiplier 1; a multiplier of 0 is forbidden.
@@ -157,7 +158,7 @@ class Reflector:
 
     def _readable(self) -> None:
         try:
-            data, ancillary, _, sender = self._socket.recvmsg(2048, 64)
+            data, ancillary, _, sender = self._socket.recvmsg(LARGEST, 64)
         except OSError:  # nothing there after all, or an ICMP error of an earlier reply
             return
         received = time.time()
@@ -168,7 +169,7 @@ class Reflector:
     def _reply(self, data: bytes, ttl: int, received: float, sender: tuple[str, int]) -> None:
         (theirs,) = struct.unpack_from("!I", data)
         # A sender that starts again at its first number starts a new session.
-        count = 0 if theirs == 0 else self._counts.get(sender, theirs)
+        count = 0 if theirs == 0 else self._counts.get(sender, 0)
         with contextlib.suppress(OSError):  # no way back: that is loss, and the sender will see it as such
             self._socket.sendto(reflect(data, ttl, received, count, time.time()), sender)
         self._counts[sender] = (count + 1) & 0xFFFFFFFF

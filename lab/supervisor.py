@@ -133,6 +133,8 @@ def _write_site(target: Path, addresses: dict[str, Any]) -> None:
         port = addresses["probe_ports"].get(path["name"])
         if port:
             path["probe"].update(bind="127.0.0.1", target="127.0.0.1", port=port)
+    for feed in document["feeds"]:
+        feed["address"] = addresses["feeds"][feed["name"]]
     if host := addresses["ssh"].get("onprem"):
         document["probes"].update(sender="host", host={"name": "onprem", "address": host[0], "ssh_port": host[1]})
     text = "# Written by the lab; it is gone when the lab is.\n" + yaml.safe_dump(document, sort_keys=False)

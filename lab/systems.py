@@ -32,7 +32,19 @@ class World(Facts, Protocol):
     def bmp_endpoints(self) -> dict[str, tuple[str, int]]: ...
     @property
     def failed(self) -> tuple[str, ...]: ...
-    async def fail(self, thing: str, *, silent: bool, oneway: bool, supernet: bool) -> None: ...
+    @property
+    def feeds(self) -> dict[str, str]: ...
+    async def fail(
+        self,
+        thing: str,
+        *,
+        silent: bool,
+        oneway: bool,
+        supernet: bool,
+        loss: float | None,
+        delay_ms: float | None,
+        mtu: int | None,
+    ) -> None: ...
     async def heal(self, thing: str | None) -> None: ...
 
 
@@ -151,6 +163,7 @@ class Systems:
             "bmp": {name: f"{host}:{port}" for name, (host, port) in self._world.bmp_endpoints.items()},
             "host_ca": self._vault.host_ca_line,
             "probe_ports": getattr(self._world, "probe_ports", {}),
+            "feeds": self._world.feeds,
         }
 
     async def _fail(
@@ -161,11 +174,14 @@ class Systems:
         oneway: bool = False,
         supernet: bool = False,
         fault: str | None = None,
+        **grey: Any,
     ) -> dict[str, Any]:
+        """`grey`: loss (percent), delay_ms, mtu (bytes)."""
         if fault is not None:
             await self._gate(thing).set(fault)
         else:
-            await self._world.fail(thing, silent=silent, oneway=oneway, supernet=supernet)
+            figures = {"loss": None, "delay_ms": None, "mtu": None} | grey
+            await self._world.fail(thing, silent=silent, oneway=oneway, supernet=supernet, **figures)
         return {}
 
     async def _heal(self, thing: str | None = None) -> dict[str, Any]:

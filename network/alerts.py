@@ -11,7 +11,7 @@ from network.alert import Alert, Remedy
 from network.bgp import shut_for_a_change
 from network.calendar import overlaps
 from network.layers import View
-from network.observation import BmpFeed, HubPreference, Kind, SessionHere
+from network.observation import BmpFeed, FeedResult, HubPreference, Kind, SessionHere
 from network.symmetry import BASIS
 from network.verdict import Verdict
 
@@ -36,6 +36,7 @@ def alerts_of(view: View, clouds: Sequence[CloudHealth], paths: Sequence[PathHea
         *flaps.alerts(view),
         *_paths(view, paths),
         *_drained(paths),
+        *_feeds(view),
         *_inside(view),
         *_bmp(view),
         *standby.alerts(view),
@@ -97,6 +98,14 @@ def _bmp(view: View) -> Iterator[Alert]:
         if feed is None or not (feed.up or (feed.since and view.now - feed.since < BMP_MISSED)):
             text = f"no BMP from {router.name}, it is polled alone: {feed.state if feed else 'nothing is known of it'}"
             yield Alert(f"bmp:{router.name}", "warning", router.name, text, feed.since if feed else None)
+
+
+def _feeds(view: View) -> Iterator[Alert]:
+    """What the network exists for does not arrive."""
+    for feed in view.site.feeds:
+        seen = view.fresh(Kind.FEED, feed.name, FeedResult)
+        if seen and not seen.ok:
+            yield Alert(f"feed:{feed.name}", "critical", feed.cloud, f"feed {feed.name}: {seen.why}")
 
 
 def _clouds(clouds: Sequence[CloudHealth], paths: Sequence[PathHealth]) -> Iterator[Alert]:

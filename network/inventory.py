@@ -277,6 +277,9 @@ class Probes(Record):
     interval_s: float = Field(default=1.0, gt=0)
     timeout_s: float = Field(default=1.0, gt=0)
     window_s: float = Field(default=5.0, gt=0, description="the recent probes that make the loss figure, 3 at least")
+    grey_s: float = Field(default=300.0, gt=0, description="how far the count looks back that shows small losses")
+    leg_every_s: float = Field(default=5.0, gt=0, description="pings from the router to each peer, five at a time")
+    mtu_every_s: float = Field(default=30.0, gt=0)
     host: ProbeHost | None = None
 
 

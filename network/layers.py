@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from network import bgp, load
+from network.grey import locate
 from network.inventory import Path, Session, Site
 from network.observation import (
     Attachment,
@@ -89,7 +90,7 @@ def layers_of(view: View, path: Path) -> dict[str, Layer]:
     """Every layer of a path by its name, in the packet's order."""
     session = view.site.session(path.session)
     here = _bgp_here(view, path, session)
-    probe = view.judge(Kind.PROBE, path.name, ProbeResult, lambda p: _probe(p, view)) if path.probe else NO_LAYER
+    probe = view.judge(Kind.PROBE, path.name, ProbeResult, lambda p: _probe(p, view, path)) if path.probe else NO_LAYER
     return {
         "port": _port(view, path),
         "vxc": _vxc(view, path),
@@ -188,13 +189,16 @@ def _attach(seen: Attachment) -> Layer:
     return Layer(Verdict.DEGRADED, seen.state) if seen.degraded else UP
 
 
-def _probe(seen: ProbeResult, view: View) -> Layer:
+def _probe(seen: ProbeResult, view: View, path: Path) -> Layer:
     if not seen.pinned:
         return Layer(Verdict.UNKNOWN, f"unpinned: {seen.why}" if seen.why else "unpinned")
     if seen.loss_pct is None:
         return Layer(Verdict.UNKNOWN, "no probe was sent yet")
     if seen.received == 0:
         return Layer(Verdict.DOWN, f"none of {seen.sent} probes came back")
-    if seen.loss_pct > view.site.policy.loss_limit_pct:
+    if grey := locate(view, path):
+        since = (view.now - grey.since).total_seconds() if grey.since else None
+        return Layer(Verdict.DEGRADED, grey.text, since_s=since)
+    if seen.long is None and seen.loss_pct > view.site.policy.loss_limit_pct:
         return Layer(Verdict.DEGRADED, f"{seen.loss_pct:.0f} % of the probes lost")
     return UP

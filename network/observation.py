@@ -296,11 +296,29 @@ class FailoverTests:
 
 
 @dataclass(frozen=True, slots=True)
+class LossCount:
+    """Losses over minutes, in which a small loss shows. An outage is not in it: it begins anew behind one.
+
+    `times`: how many separate times something was lost. `out` and `back` are None where the reflector does not number
+    its replies; `since` is the first lost one's time.
+    """
+
+    sent: int
+    lost: int
+    times: int
+    out: int | None = None
+    back: int | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeResult:
     """A window of probes on one path. `pinned` is False when the path of the probe is not proven.
 
     `lost_out` and `lost_back` divide the lost ones by direction where the reflector numbers its replies.
     `usual_ms` is the path's own usual round trip, learned before the newest window; None until it is known.
+    `median_ms` is the window's, to compare with it; `step_out_ms` is how much more of it is on the way out than usual;
+    `step_since` is when it became far more than usual. `long` looks back further than the window.
     """
 
     sent: int
@@ -311,6 +329,10 @@ class ProbeResult:
     lost_out: int | None = None
     lost_back: int | None = None
     usual_ms: float | None = None
+    median_ms: float | None = None
+    step_out_ms: float | None = None
+    step_since: datetime | None = None
+    long: LossCount | None = None
 
     @property
     def loss_pct(self) -> float | None:
@@ -319,12 +341,16 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class LegResult:
-    """Pings from the router to the session's peer: the leg edge to provider, apart from what lies behind it."""
+    """Pings from the router to the session's peer: the leg edge to provider, apart from what lies behind it.
+
+    `sent` and `received` count from `since`, as far back as the probes' long count; `rtt_ms` is of the newest pings.
+    """
 
     sent: int
     received: int
     rtt_ms: float | None
     usual_ms: float | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +369,7 @@ class MtuResult:
 class FeedResult:
     """One look at a business feed, and the account of its window: looks so far, and how many were good.
 
-    `ok` is of the newest look; `why` says what was wrong with it.
+    `ok` is of the newest look; `why` says what was wrong with it. `hour_good` and `hour_total` are the last hour's.
     """
 
     ok: bool
@@ -351,6 +377,8 @@ class FeedResult:
     why: str
     good: int
     total: int
+    hour_good: int = 0
+    hour_total: int = 0
 
 
 class Kind(StrEnum):

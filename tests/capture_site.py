@@ -81,6 +81,7 @@ def capture_site(peers: Sequence[str] = (PRIMARY, STANDBY), *, bfd: bool = True)
             for n in numbers
         ],
         "stateful": [],
+        "feeds": [],
         "policy": reference["policy"] | {"drain_local_pref": 60},
     }
     return load(yaml.safe_dump(document), "captures.yaml").site

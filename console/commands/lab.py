@@ -94,11 +94,23 @@ def lab_status(*, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def fail(thing: str, *, silent: bool, oneway: bool, supernet: bool, fault: str | None) -> Exit:
-    """Break a thing; with `fault`, a system."""
+def fail(
+    thing: str,
+    *,
+    silent: bool,
+    oneway: bool,
+    supernet: bool,
+    fault: str | None,
+    **grey: float | None,
+) -> Exit:
+    """Break a thing; with `fault`, a system. `grey`: loss in percent, delay_ms, mtu in bytes."""
+    asked = [name.removesuffix("_ms") for name, value in grey.items() if value is not None]
+    other = [name for name, value in (("silent", silent), ("supernet", supernet), ("fault", fault)) if value]
+    if asked and other:
+        raise UsageError(f"--{asked[0]} and --{other[0]} exclude each other: grey trouble goes with --oneway alone")
     if fault is not None and fault not in _FAULTS:
         raise UsageError(f"--fault {fault!r} is not known; allowed: {', '.join(_FAULTS)}")
-    _client().call("fail", thing=thing, silent=silent, oneway=oneway, supernet=supernet, fault=fault)
+    _client().call("fail", thing=thing, silent=silent, oneway=oneway, supernet=supernet, fault=fault, **grey)
     return Exit.OK
 
 

@@ -53,10 +53,19 @@ def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, o
     return asyncio.run(once(chosen, operator, tell))
 
 
-def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
-    """The path table, or one path with its layers; of a VPN path also the proof that it would carry."""
+def paths(
+    site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None, trace: bool = False
+) -> Exit:
+    """The path table, or one path with its layers; of a VPN path also the proof that it would carry.
+
+    With `trace` the hops that its router sees.
+    """
     chosen = choose(site_file)
     known(name, [path.name for path in chosen.site.paths], "path")
+    if trace:
+        if name is None:
+            raise UsageError("--trace: name one path, such as `interlock paths azure/er-primary --trace`")
+        return asyncio.run(_traced(chosen, operator, name, as_json=as_json))
 
     def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
         from console.vpn_view import documents as with_proof
@@ -66,6 +75,19 @@ def paths(site_file: Path | None, name: str | None, *, as_json: bool, operator: 
         return _table("paths", _only(rows, name), lambda: _path_text(seen, health, name), as_json=as_json)
 
     return asyncio.run(once(chosen, operator, tell))
+
+
+async def _traced(chosen: Chosen, operator: str | None, name: str, *, as_json: bool) -> Exit:
+    from console import trace
+    from console.vpn_view import documents as with_proof
+
+    async with watching(chosen, operator, once=True) as watch:
+        snapshot, hops = await asyncio.gather(collect(watch), trace.look(watch, chosen.site.path(name)))
+        seen = View(chosen.site, snapshot, utc_now())
+        health = judge(chosen.site, snapshot, seen.now)
+        rows = with_proof(_only(documents.document(chosen.site, snapshot, health, seen.now)["paths"], name), seen)
+        text = f"{_path_text(seen, health, name)}\n{trace.text(hops)}"
+        return _table("paths", [row | {"trace": hops} for row in rows], lambda: text, as_json=as_json)
 
 
 def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
@@ -110,7 +132,7 @@ def known(name: str | None, names: list[str], what: str) -> None:
 
 async def once(chosen: Chosen, operator: str | None, tell: Tell) -> Exit:
     """Look once and tell; what is said does not wait for the connections to be closed."""
-    async with watching(chosen, operator) as watch:
+    async with watching(chosen, operator, once=True) as watch:
         snapshot = await collect(watch)
         return tell(snapshot, judge(chosen.site, snapshot, utc_now()))
 

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 
 from lab.embedded.bmp import BmpSpeaker
 from lab.embedded.door import ADDRESS, Door, SignHostKey
-from lab.embedded.reflectors import open_reflectors
+from lab.embedded.reflectors import Ways, open_reflectors
 from lab.embedded.shows.view import EdgeView
 from lab.embedded.things import How, Things
 from lab.embedded.timing import Clock
 from lab.embedded.vty import Vty
 from lab.embedded.world import World
 from lab.facts import FarSession
+from lab.feed import feed_app
+from lab.grey import asked
 from lab.ledger import Ledger
+from lab.serve import Served
 from network.inventory import Site
 
 
@@ -34,6 +37,7 @@ class EmbeddedLab:
         self._speakers: dict[str, BmpSpeaker] = {}
         self._doors: dict[str, Door] = {}
         self._reflectors: dict[str, asyncio.DatagramTransport] = {}
+        self._feeds: dict[str, Served] = {}
         self.world: World
         self._things: Things
 
@@ -41,9 +45,10 @@ class EmbeddedLab:
         """Every session is Established at once and claims to be a minute old. `user_ca_line` signs the users."""
         self.world = World(self.site, Clock(time.time()))
         self._things = Things(self.world)
+        ways = Ways(self.world)
         for router in self.site.routers:
             view = EdgeView(self.world, router.name)
-            door = Door(router.name, Vty(view, ledger), user_ca_line)
+            door = Door(router.name, Vty(view, ledger, ways), user_ca_line)
             await door.certify(sign_host_key)
             await door.open()
             self._doors[router.name] = door
@@ -51,18 +56,28 @@ class EmbeddedLab:
             self._speakers[router.name] = speaker = BmpSpeaker(view)
             await speaker.open()
             self.bmp_endpoints[router.name] = (ADDRESS, speaker.port)
-        self._reflectors = await open_reflectors(self.world)
+        for feed in self.site.feeds:
+            served = self._feeds[feed.name] = Served(f"feed {feed.name}", feed_app(self, feed))
+            await served.start()
+        self._reflectors = await open_reflectors(self.world, ways)
         self.probe_ports = {name: t.get_extra_info("sockname")[1] for name, t in self._reflectors.items()}
 
     async def stop(self) -> None:
         """Close every port and stop every timer."""
         for transport in self._reflectors.values():
             transport.close()
+        for served in self._feeds.values():
+            await served.stop()
         for door in self._doors.values():
             await door.shut()
         for speaker in self._speakers.values():
             await speaker.shut()
         self.world.clock.stop()
+
+    @property
+    def feeds(self) -> dict[str, str]:
+        """Where each feed is asked for, by name."""
+        return {name: f"{served.address}/" for name, served in self._feeds.items()}
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -81,7 +96,7 @@ class EmbeddedLab:
         mtu: int | None = None,
     ) -> None:
         """Break a thing (`lab fail THING`). Raises UnknownThing with the nearest name."""
-        self._things.fail(thing, How(silent, oneway, supernet, loss, delay_ms, mtu))
+        self._things.fail(thing, How(silent, oneway, supernet, asked(loss, delay_ms, mtu, oneway=oneway)))
         await self._follow_routers()
 
     async def heal(self, thing: str | None = None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lab.grey import Grey, Way, way
 from network.inventory import Path, Session, Site
 
 
@@ -11,26 +13,14 @@ from network.inventory import Path, Session, Site
 class Fault:
     """What is wrong with one link. `dark`: no light. `out`/`inward`: frames from/to our edge vanish.
 
-    `loss_pct`, `delay_ms` and `mtu` are grey: routing does not see them; they hold in each direction, or with
-    `inward_only` towards us alone. `data_only`: traffic and probes vanish, BGP and BFD go on (a blackhole).
+    `data_only`: traffic and probes vanish, BGP and BFD go on (a blackhole).
     """
 
     dark: bool = False
     out: bool = False
     inward: bool = False
     data_only: bool = False
-    loss_pct: float = 0.0
-    delay_ms: float = 0.0
-    mtu: int | None = None
-    inward_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Grey:
-    """Grey trouble in one direction: the share of packets lost (0 to 1) and seconds of extra delay."""
-
-    loss: float
-    delay_s: float
+    grey: Grey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +62,10 @@ class Links:
         """The cross connect as the fabric sees it: its own state and its port's."""
         return not self.has(vxc).dark and self.port_light(self.site.vxc(vxc).port)
 
+    def leg(self, path: Path) -> tuple[str, ...]:
+        """The links up to the session's peer: what lies behind it is the provider's."""
+        return self.chain(path)[:2]
+
     def chain(self, path: Path) -> tuple[str, ...]:
         """Every link that the path needs, from our edge outwards."""
         if path.tunnel:
@@ -112,6 +106,10 @@ class Links:
         """What the path's traffic and probes meet."""
         return self._carriage(self.site.session(path.session).router, path, data=True)
 
+    def of_leg(self, path: Path) -> Carriage:
+        """What a packet to the session's peer meets. A connection that lost its light has lost the peer with it."""
+        return self._carriage(self.site.session(path.session).router, path, data=False)
+
     def _carriage(self, router: str, path: Path, *, data: bool) -> Carriage:
         light = self.interface_up(router, self.site.interface(path))
         faults = [self.has(name) for name in self.chain(path)]
@@ -119,14 +117,7 @@ class Links:
         dark = not light or any(fault.dark for fault in faults)
         return Carriage(light, not (dark or any(f.out for f in counted)), not (dark or any(f.inward for f in counted)))
 
-    def grey(self, path: Path) -> tuple[Grey, Grey]:
-        """What probes meet on the way out and on the way back, all links of the path together."""
-        faults = [self.has(name) for name in self.chain(path)]
-        return _grey([fault for fault in faults if not fault.inward_only]), _grey(faults)
-
-
-def _grey(faults: list[Fault]) -> Grey:
-    survive = 1.0
-    for fault in faults:
-        survive *= 1 - fault.loss_pct / 100
-    return Grey(1 - survive, sum(fault.delay_ms for fault in faults) / 1000)
+    def grey(self, links: Iterable[str]) -> tuple[Way, Way]:
+        """What packets meet on the way out and on the way back, all the links together."""
+        greys = [grey for name in links if (grey := self.has(name).grey)]
+        return way(grey for grey in greys if not grey.oneway), way(greys)

@@ -10,13 +10,17 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import cast
 
+from lab.embedded.links import Carriage
 from lab.embedded.world import World
+from lab.grey import Way
 from lab.stamp import NotStampError, reflect
 from network.inventory import Path
 
 #: Round trip in milliseconds by kind: of the first path, and how much more each further one has.
 BASE_MS = {"expressroute": (4.1, 0.8), "directconnect": (11.0, 0.6), "vpn": (19.0, 2.0)}
 JITTER = 0.015
+LEG = 0.4  # of the round trip is spent up to the session's peer
+HEADERS = 28  # bytes of an IPv4 and a UDP header, or of an ICMP one
 ADDRESS, TTL, SENDERS = "127.0.0.1", 255, 256
 
 
@@ -43,16 +47,27 @@ class Ways:
             kinds[path.kind] = nth + 1
             self._base[path.name] = (first + more * nth) / 1000
 
-    def passage(self, path: Path) -> Passage | None:
-        """None when the packet does not reach the reflector."""
-        session = self._world.sessions[path.session]
-        carriage = self._world.links.of_path(path)
-        out, back = self._world.links.grey(path)
-        if not session.up or not carriage.out or self._random.random() < out.loss:
+    def passage(self, path: Path, size: int) -> Passage | None:
+        """How a packet of `size` bytes fares; None when it does not reach the reflector."""
+        if not self._world.sessions[path.session].up:
             return None
-        half = self._base[path.name] / 2 * self._random.uniform(1 - JITTER, 1 + JITTER)
-        lost = not carriage.inward or self._random.random() < back.loss
-        return Passage(half + out.delay_s, half + back.delay_s, lost)
+        links = self._world.links
+        return self._fare(links.of_path(path), links.grey(links.chain(path)), self._base[path.name], size)
+
+    def leg(self, path: Path, size: int) -> Passage | None:
+        """The same from the router to the session's peer and back: it answers whatever BGP does."""
+        links = self._world.links
+        return self._fare(links.of_leg(path), links.grey(links.leg(path)), self._base[path.name] * LEG, size)
+
+    def _fare(self, carriage: Carriage, grey: tuple[Way, Way], base_s: float, size: int) -> Passage | None:
+        out, back = grey
+        if not carriage.out or self._lost(out, size):
+            return None
+        half = base_s / 2 * self._random.uniform(1 - JITTER, 1 + JITTER)
+        return Passage(half + out.delay_s, half + back.delay_s, not carriage.inward or self._lost(back, size))
+
+    def _lost(self, way: Way, size: int) -> bool:
+        return (way.mtu is not None and size > way.mtu) or self._random.random() < way.loss
 
 
 class PathReflector(asyncio.DatagramProtocol):
@@ -68,11 +83,11 @@ class PathReflector(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        passage = self._ways.passage(self._path)
+        passage = self._ways.passage(self._path, len(data) + HEADERS)
         if passage is None or len(data) < 4:
             return
         (theirs,) = struct.unpack_from("!I", data)
-        count = 0 if theirs == 0 else self._counts.get(addr, theirs)
+        count = 0 if theirs == 0 else self._counts.get(addr, 0)
         at = time.time() + passage.out_s
         try:
             reply = reflect(data, TTL, at, count, at)
@@ -90,9 +105,9 @@ class PathReflector(asyncio.DatagramProtocol):
             self._transport.sendto(reply, addr)
 
 
-async def open_reflectors(world: World) -> dict[str, asyncio.DatagramTransport]:
+async def open_reflectors(world: World, ways: Ways) -> dict[str, asyncio.DatagramTransport]:
     """A reflector for each path with a probe, by path name."""
-    ways, loop = Ways(world), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     opened = {}
     for path in world.site.paths:
         if path.probe:

@@ -10,6 +10,7 @@ from lab.embedded.editor import apply
 from lab.embedded.start import Attachment, attachments
 from lab.embedded.world import World
 from lab.errors import UnknownThing
+from lab.grey import LINKS, Grey
 from network.inventory import Connection, Session
 from network.sitecheck import nearest
 
@@ -26,13 +27,7 @@ class How:
     silent: bool = False
     oneway: bool = False
     supernet: bool = False
-    loss: float | None = None
-    delay_ms: float | None = None
-    mtu: int | None = None
-
-    @property
-    def grey(self) -> bool:
-        return (self.loss, self.delay_ms, self.mtu) != (None, None, None)
+    grey: Grey | None = None
 
 
 @dataclass
@@ -51,6 +46,8 @@ class Things:
         """Break it. Raises UnknownThing with the nearest name."""
         if thing not in self.names():
             raise UnknownThing(f"{thing!r} is not a thing that can fail; {nearest(thing, self.names())}")
+        if how.grey and thing not in {*self._wires(), *self._groups()}:
+            raise UnknownThing(f"lab fail {thing}: --loss, --delay, --mtu do nothing there; they go with {LINKS}")
         self.heal(thing)
         self.failed[thing] = how
         self._undo[thing] = []
@@ -73,7 +70,11 @@ class Things:
 
     def _links(self) -> list[str]:
         site = self.world.site
-        tables = (site.ports, site.vxcs, site.connections, site.tunnels, site.routers)
+        return [*self._wires(), *(router.name for router in site.routers)]
+
+    def _wires(self) -> list[str]:
+        site = self.world.site
+        tables = (site.ports, site.vxcs, site.connections, site.tunnels)
         internal = [s.name for s in site.sessions if s.internal]
         return [*(item.name for table in tables for item in table), *internal]
 
@@ -97,8 +98,7 @@ class Things:
         world = self.world
         router = link in {r.name for r in world.site.routers}
         if how.grey:
-            grey = {"loss_pct": how.loss or 0.0, "delay_ms": how.delay_ms or 0.0, "mtu": how.mtu}
-            world.set_fault(link, **grey, inward_only=how.oneway)
+            world.set_fault(link, grey=how.grey)
         elif router:
             world.set_fault(link, dark=True)
         elif how.oneway:

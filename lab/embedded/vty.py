@@ -9,6 +9,8 @@ from typing import Any
 
 from lab.embedded.editor import Editor
 from lab.embedded.grammar import Fit, Values, VtyError, fit
+from lab.embedded.ping import ping
+from lab.embedded.reflectors import Ways
 from lab.embedded.shows import bfd, interfaces, neighbors, summary, table, texts
 from lab.embedded.shows.view import EdgeView
 from lab.ledger import Ledger
@@ -65,15 +67,18 @@ _WAYS = {"in": ("in",), "out": ("out",), "": ("in", "out")}
 class Vty:
     """Answers (exit status, output). `by` names whose certificate asked."""
 
-    def __init__(self, view: EdgeView, ledger: Ledger) -> None:
+    def __init__(self, view: EdgeView, ledger: Ledger, ways: Ways | None = None) -> None:
         self.view = view
         self._ledger = ledger
+        self._ways = ways or Ways(view.world)
 
     def ask(self, command: str, by: str) -> Answer:
         """One exec command."""
         words = command.split()
         if command == "ip -j -s link":
             return 0, json.dumps(interfaces.link_counters(self.view), separators=(",", ":")) + "\n"
+        if words[:1] == ["ping"]:
+            return ping(self.view, self._ways, words)
         if words[:2] == ["clear", "bgp"]:
             return self._clear(words, by)
         if words[:3] == ["show", "bfd", "peer"]:

@@ -17,6 +17,7 @@ from lab.embedded.speaker import Speaker, Table
 from lab.embedded.timing import Clock
 from lab.embedded.traffic import Counters, Flows, Interface
 from lab.facts import FarSession, Route
+from lab.grey import Grey
 from network.inventory import Session, Site
 
 #: Sessions claim to be this old at the start, so that a policy on their age is met at once.
@@ -226,7 +227,7 @@ class World:
         self.leaks[key] = tuple(BgpRoute(p, (asn,), next_hop=str(session.peer)) for p in prefixes)
         self.settle()
 
-    def set_fault(self, link: str, **values: bool | float | None) -> None:
+    def set_fault(self, link: str, **values: bool | Grey) -> None:
         """Change one link's fault; sessions and load follow."""
         self.links.faults[link] = replace(self.links.has(link), **values)  # type: ignore[arg-type]  # keys are Fault's own
         self.recheck()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import stamp
-from lab.frr import flow
+from lab.frr import feed, flow
 from lab.frr.errors import FrrLabError
 from lab.frr.namespaces import host_address
 from lab.frr.topology import ONPREM, ONPREM_ADDRESS, Topology
@@ -32,6 +32,8 @@ class Children:
             if targets:
                 await self._spawn(hub, stamp.__file__, str(targets[0].port), *(str(t.target) for t in targets))
             await self._spawn(hub, flow.__file__, "echo", host_address(self._topology, cloud))
+            if any(each.cloud == cloud for each in self._topology.site.feeds):
+                await self._spawn(hub, feed.__file__, "serve", host_address(self._topology, cloud), str(feed.PORT))
 
     async def start_sending(self) -> None:
         clouds = [f"{cloud}={host_address(self._topology, cloud)}" for cloud in self._topology.hubs]

@@ -12,10 +12,11 @@ import os
 import pwd
 import shutil
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from lab.frr import config
+from lab.frr import config, feed
 from lab.frr.shell import run
 from lab.ledger import Ledger
 from network.inventory import Site
@@ -106,13 +107,17 @@ class Door:
             self._sessions.add(session)
             session.add_done_callback(self._sessions.discard)
 
+    def _program(self) -> list[str]:
+        """What gets a connection as its stdin and stdout."""
+        config_file, log = self._folder / "sshd_config", self._folder / "sshd.log"
+        return ["/usr/sbin/sshd", "-i", "-f", str(config_file), "-E", str(log)]
+
     async def _serve(self, connection: socket.socket) -> None:
         with connection:
             connection.setblocking(True)  # the flag lives in the file description that sshd inherits
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             process = await asyncio.create_subprocess_exec(
-                "ip", "netns", "exec", self._namespace,
-                "/usr/sbin/sshd", "-i", "-f", str(self._folder / "sshd_config"), "-E", str(self._folder / "sshd.log"),
+                "ip", "netns", "exec", self._namespace, *self._program(),
                 stdin=connection.fileno(),
                 stdout=connection.fileno(),
                 stderr=asyncio.subprocess.DEVNULL,
@@ -125,6 +130,17 @@ class Door:
                 os.killpg(process.pid, 15)
                 await process.wait()
             raise
+
+
+class FeedDoor(Door):
+    """The way from the plant to a feed in its cloud: each connection is carried from inside the plant."""
+
+    def __init__(self, namespace: str, folder: Path, address: str) -> None:
+        super().__init__("feed", namespace, folder)
+        self._address = address
+
+    def _program(self) -> list[str]:
+        return [sys.executable, "-I", "-S", feed.__file__, "relay", self._address, str(feed.PORT)]
 
 
 def install_guard(root: Path) -> Path:

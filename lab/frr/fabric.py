@@ -38,6 +38,12 @@ class Fabric:
         self.cuts.clear()
         self.cuts.update(wanted)
 
+    def moved(self, port: str, bridge: str) -> list[str]:
+        """The `ip` lines that plug a port into another bridge, as cut as it is."""
+        self._bridges[port] = bridge
+        cut = self.cuts.get(port, Cut.NONE)
+        return [f"link set {port} master {bridge}", *self._switch(port, Cut.NONE, cut)]
+
     def _switch(self, port: str, old: Cut, new: Cut) -> list[str]:
         """The `ip` lines from one state to another. A fabric port itself has no bridge: it only has or lacks light."""
         bridge = self._bridges.get(port)

@@ -54,6 +54,8 @@ SHOWS = [
     r"show modules",
     r"show running-config",
     r"ip -j -s link",
+    # Linux's ping, since vtysh's takes no bounds: five at most, three seconds, numeric, by one address of the router.
+    rf"ping -n -c [1-5] -i 0\.2 -w [1-3](?: -t \d{{1,2}}| -M do -s \d{{2,4}})? -I {ADDRESS} {ADDRESS}",
 ]
 CLEARS = [rf"clear bgp ipv4 unicast {ADDRESS} soft(?: (?:in|out))?"]
 SETS = [
@@ -135,6 +137,8 @@ def answer(request: str, account: str, pathspace: str) -> Reply:
         return status, output
     if command == "ip -j -s link":
         return execute([IP, "-j", "-s", "link"])
+    if command.startswith("ping "):
+        return execute(command.split())
     return ask(command, pathspace) or vtysh([command], pathspace)
 
 

@@ -15,14 +15,16 @@ from lab.facts import FarSession
 from lab.frr import config, daemons, doors, namespaces, owner, sweep, things
 from lab.frr.bmp_door import BmpDoor
 from lab.frr.children import Children
-from lab.frr.doors import Door, SignHostKey
+from lab.frr.doors import Door, FeedDoor, SignHostKey
 from lab.frr.errors import CommandFailed, FrrLabError, LeftBehind, NotReady, UnknownThing
 from lab.frr.fabric import Fabric
 from lab.frr.far import FarFacts
 from lab.frr.shell import require, run, together
+from lab.frr.splices import Splices
 from lab.frr.things import Failure, Options, Order
 from lab.frr.topology import ONPREM, build
 from lab.frr.vty import Vty
+from lab.grey import asked
 from lab.ledger import Ledger
 from network.inventory import Site
 
@@ -41,6 +43,7 @@ class FrrLab:
         self._ledger = ledger or Ledger()
         self._doors: dict[str, Door] = {}
         self._bmp: dict[str, BmpDoor] = {}
+        self._feeds: dict[str, FeedDoor] = {}
         self._processes: list[asyncio.subprocess.Process] = []
         self._vtys: dict[str, Vty] = {}
         self._active: dict[str, Failure] = {}
@@ -101,6 +104,11 @@ class FrrLab:
         return {node: ("127.0.0.1", door.port) for node, door in self._bmp.items()}
 
     @property
+    def feeds(self) -> dict[str, str]:
+        """Where each feed is asked for, by name."""
+        return {name: f"http://127.0.0.1:{door.port}/" for name, door in self._feeds.items()}
+
+    @property
     def things(self) -> tuple[str, ...]:
         """Every name that `fail` takes."""
         return things.names(self._topology)
@@ -110,9 +118,20 @@ class FrrLab:
         """What is broken now, in the order it was broken."""
         return tuple(self._active)
 
-    async def fail(self, thing: str, *, silent: bool = False, oneway: bool = False, supernet: bool = False) -> None:
+    async def fail(
+        self,
+        thing: str,
+        *,
+        silent: bool = False,
+        oneway: bool = False,
+        supernet: bool = False,
+        loss: float | None = None,
+        delay_ms: float | None = None,
+        mtu: int | None = None,
+    ) -> None:
         """Break it. Raises UnknownThing with the nearest name, WrongOption when an option would do nothing."""
-        wanted = things.failure(self._topology, thing, Options(silent, oneway, supernet))
+        grey = asked(loss, delay_ms, mtu, oneway=oneway)
+        wanted = things.failure(self._topology, thing, Options(silent, oneway, supernet, grey))
         async with self._change:
             if thing in self._active:
                 await self._mend(thing)
@@ -181,6 +200,7 @@ class FrrLab:
         topology, prefix = self._topology, self._prefix
         log = root / "log"
         log.mkdir()
+        self._splices = Splices(topology, prefix, self._fabric, log, self._processes)
         self._writes = doors.Writes(root / "writes", prefix, self._ledger)
         await namespaces.build(topology, prefix)
         files = config.render(topology)
@@ -201,11 +221,14 @@ class FrrLab:
         await self._children.start_sending()
         self._tasks["refresh"] = asyncio.create_task(self._facts.refresh_forever())
         self._bmp = {edge: BmpDoor(prefix + edge, config.BMP_ADDRESS, config.BMP_PORT) for edge in topology.edges}
+        for each in self.site.feeds:
+            address = namespaces.host_address(topology, each.cloud)
+            self._feeds[each.name] = FeedDoor(prefix + ONPREM, root, address)
         for door in self._ways_in():
             await door.open()
 
-    def _ways_in(self) -> list[Door | BmpDoor]:
-        return [*self._doors.values(), *self._bmp.values()]
+    def _ways_in(self) -> list[Door | BmpDoor | FeedDoor]:
+        return [*self._doors.values(), *self._bmp.values(), *self._feeds.values()]
 
     async def _start_routers(self, files: dict[str, dict[str, str]], log: Path) -> dict[str, int]:
         """Start every router's daemons; zebra's process id by node."""
@@ -267,6 +290,7 @@ class FrrLab:
     async def _cut(self) -> None:
         """Bring switch ports, doors and the LAN's gateway to what the active failures add up to."""
         await self._fabric.cut(active.cuts for active in self._active.values())
+        await self._splices.set(active.grey for active in self._active.values())
         await self._darken({active.dark for active in self._active.values() if active.dark})
 
     async def _darken(self, dark: set[str]) -> None:

@@ -10,6 +10,7 @@ from network.inventory import Path
 LAN_BRIDGE = "lan"
 SYSCTLS = (
     "net.ipv4.ip_forward=1",
+    "net.ipv4.ping_group_range=0 2147483647",  # the read account pings without privileges
     "net.ipv4.conf.all.rp_filter=0",
     "net.ipv4.conf.default.rp_filter=0",
     "net.ipv4.conf.all.send_redirects=0",
@@ -74,10 +75,15 @@ def _edge(topology: Topology, edge: str) -> list[str]:
 
 
 def _attachment(topology: Topology, device: str) -> list[str]:
-    """An answer to a probe may only take the /32 that its own session brought: no session, no answer."""
+    """An answer to a probe may only take the /32 that its own session brought: no session, no answer.
+
+    What answers a trace goes to the router's own address on the path, which is straight ahead.
+    """
     lines = []
     for path in topology.attachments[device].paths:
         if path.probe:
+            ours = topology.session_of(path).local
+            lines.append(f"rule add pref 99 from {path.probe.target} to {ours} lookup main")
             lines.append(f"rule add pref 100 from {path.probe.target} lookup main suppress_prefixlength 31")
             lines.append(f"rule add pref 101 from {path.probe.target} blackhole")
     return lines

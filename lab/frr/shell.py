@@ -15,6 +15,7 @@ PROGRAMS = {
     "/usr/lib/frr/bfdd": "frr",
     "vtysh": "frr",
     "ip": "iproute2",
+    "ping": "iputils-ping",
     "/usr/sbin/sshd": "openssh-server",
     "ssh-keygen": "openssh-client",
     "/usr/bin/python3": "python3-minimal",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
 from ipaddress import IPv4Network
 
 from lab.frr.errors import UnknownThing, WrongOption
 from lab.frr.topology import Topology, Wire
+from lab.grey import LINKS, Grey
 from network.inventory import Path, Session
 
 DRAIN_PREPENDS = 8  # Microsoft's own: 8 x 12076, both ways
@@ -41,7 +42,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Failure:
-    """A thing broken: cuts by switch port, orders to break and to mend, what repeats, what is blackholed later."""
+    """A thing broken: cuts by switch port, orders to break and to mend, what repeats, what is blackholed later.
+
+    `grey` is by wire.
+    """
 
     cuts: dict[str, Cut]
     breaks: tuple[Order, ...] = ()
@@ -49,6 +53,7 @@ class Failure:
     repeats: Order | None = None
     blackholes: str | None = None
     dark: str | None = None  # a node that is off, its door too
+    grey: dict[str, Grey] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Options:
     silent: bool = False
     oneway: bool = False
     supernet: bool = False
+    grey: Grey | None = None
 
 
 def names(topology: Topology) -> tuple[str, ...]:
@@ -72,6 +78,8 @@ def failure(topology: Topology, thing: str, options: Options) -> Failure:
         raise UnknownThing(thing, names(topology))
     if options.supernet and thing != "ot-leak":
         raise WrongOption(thing, "supernet", "ot-leak")
+    if options.grey:
+        return _grey(topology, thing, options.grey)
     if thing in links:
         return links[thing](options)
     for option in ("silent", "oneway"):
@@ -103,6 +111,24 @@ def _links(topology: Topology) -> dict[str, Callable[[Options], Failure]]:
     found["fabric"] = partial(_cut, [w.a.switch_port for w in private.values()], None)
     found["internet"] = partial(_cut, _both(tunnels.values()), [w.a.switch_port for w in tunnels.values()])
     return found
+
+
+def _grey(topology: Topology, thing: str, grey: Grey) -> Failure:
+    """A connection is grey behind the provider's device, a port or VXC before it, so that the leg can be told."""
+    site = topology.site
+    wires: dict[str, list[str]] = {"ibgp": ["ibgp"], "fabric": [], "internet": []}
+    for path in site.paths:
+        if path.vxc and path.connection:
+            wires[path.vxc] = [path.session]
+            wires.setdefault(site.vxc(path.vxc).port, []).append(path.session)
+            wires["fabric"].append(path.session)
+            wires[path.connection] = [topology.attachments[topology.session_of(path).there].core.name]
+        elif path.tunnel:
+            wires[path.tunnel] = [path.session]
+            wires["internet"].append(path.session)
+    if thing not in wires:
+        raise WrongOption(thing, "loss, --delay, --mtu", LINKS)
+    return Failure({}, grey=dict.fromkeys(wires[thing], grey))
 
 
 def _both(wires: Iterable[Wire]) -> list[str]:

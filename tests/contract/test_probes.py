@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,14 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import stamp_script
+from connectors import stamp_figures, stamp_script
 from connectors.errors import BadReply, Unreachable
-from connectors.probes import ProbeSource
+from connectors.probes import ProbeSource, script
 from network.inventory import Path as SitePath
 from network.inventory import ProbeHost, ProbePoint, Probes, Site
-from network.observation import Kind, Observation, ProbeResult
+from network.observation import Kind, MtuResult, Observation, ProbeResult
 from network.sitefile import load
-from tests.contract.line_router import Answer, Authority, LineRouter, listening
+from tests.contract.line_router import Answer, Authority, LineRouter, listening, until_async
 from tests.sample import REFERENCE
 
 SITE = load(REFERENCE.read_text()).site
@@ -34,12 +35,20 @@ ER, DX = "azure/er-primary", "aws/dx-1"
 
 @dataclass
 class Reflector(asyncio.DatagramProtocol):
-    """RFC 8762 session-reflector, stateless, from the packet layout of the RFC; deaf or late when told."""
+    """RFC 8762 session-reflector from the packet layout of the RFC; deaf or late when told.
+
+    `counts`: stateful, it numbers its replies. `drops` tells of the nth packet whether it is lost out or back.
+    """
 
     deaf: bool = False
     late_s: float = 0.0
     dwell_s: float = 0.0
     twist: Callable[[bytes], bytes] = bytes
+    counts: bool = False
+    drops: Callable[[int], str] = lambda _: ""
+    largest: int = 65535
+    came: Counter[Any] = field(default_factory=Counter)
+    counted: Counter[Any] = field(default_factory=Counter)
     senders: set[str] = field(default_factory=set)
     transport: Any = None
 
@@ -48,13 +57,18 @@ class Reflector(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self.senders.add(addr[0])
-        assert len(data) == 44
-        assert data[14:] == bytes(30)
+        self.came[addr] += 1
+        fate = self.drops(self.came[addr])
+        if fate == "out" or len(data) + 28 > self.largest:
+            return
+        number = self.counted[addr].to_bytes(4, "big") if self.counts else data[0:4]
+        self.counted[addr] += 1
+        assert data[14:44] == bytes(30)
         came = int.from_bytes(data[4:12], "big")
         left = came + int(self.dwell_s * 2**32)
-        reply = data[0:4] + left.to_bytes(8, "big") + b"\x00\x01" + b"\x00\x00" + came.to_bytes(8, "big")
-        reply += data[0:4] + data[4:12] + data[12:14] + b"\x00\x00" + b"\x40" + b"\x00\x00\x00"
-        if not self.deaf:
+        reply = number + left.to_bytes(8, "big") + b"\x00\x01" + b"\x00\x00" + came.to_bytes(8, "big")
+        reply += data[0:4] + data[4:12] + data[12:14] + b"\x00\x00" + b"\x40" + b"\x00\x00\x00" + data[44:]
+        if not self.deaf and fate != "back":
             asyncio.get_running_loop().call_later(self.late_s, self.transport.sendto, self.twist(reply), addr)
 
 
@@ -92,7 +106,7 @@ async def seen_when(
     deadline = asyncio.get_running_loop().time() + 6
     while not met(seen):
         assert asyncio.get_running_loop().time() < deadline, f"not in time: {what}; last seen {seen}"
-        seen = {item.name: item for item in await source.collect()}
+        seen = {item.name: item for item in await source.collect() if item.kind is Kind.PROBE}
         await asyncio.sleep(0.01)
     return seen
 
@@ -148,6 +162,68 @@ async def test_an_outage_is_seen_in_a_second_and_a_half_at_one_probe_a_second(cl
         cut_at = loop.time()
         await seen_when(source, lambda seen: bool(seen) and fact(seen).rtt_ms is None, "the newest probe is lost")
         assert loop.time() - cut_at + source.cadence_s < 1.6  # 1.5, and a slow machine's 0.1
+
+
+@pytest.mark.parametrize("way", ["out", "back"])
+async def test_a_reflector_that_counts_tells_which_way_loses(closing: list[ProbeSource], way: str) -> None:
+    async with reflecting() as (reflector, port):
+        reflector.counts, reflector.drops = True, lambda nth: way if nth % 4 == 0 else ""
+        source = ProbeSource(site({ER: "127.0.1.1"}, port))
+        closing.append(source)
+
+        def divided(seen: dict[str, Observation]) -> bool:
+            return bool(seen) and (fact(seen).lost_out or 0) + (fact(seen).lost_back or 0) >= 5
+
+        result = fact(await seen_when(source, divided, "five lost ones are divided"))
+        lost = {"out": result.lost_out, "back": result.lost_back}
+        assert lost.pop(way) in range(5, result.sent - result.received + 1)
+        assert list(lost.values()) == [0]
+        assert result.long is not None
+        assert result.long.times >= 5
+        assert {"out": result.long.out, "back": result.long.back}[way] == max(
+            result.long.out or 0, result.long.back or 0
+        )
+
+
+async def test_a_reflector_that_repeats_our_numbers_cannot_tell_which_way_loses(closing: list[ProbeSource]) -> None:
+    async with reflecting() as (reflector, port):
+        reflector.drops = lambda nth: "back" if nth % 4 == 0 else ""
+        source = ProbeSource(site({ER: "127.0.1.1"}, port))
+        closing.append(source)
+        lossy = await seen_when(source, lambda s: bool(s) and fact(s).sent - fact(s).received >= 3, "three are lost")
+        assert (fact(lossy).lost_out, fact(lossy).lost_back) == (None, None)
+
+
+async def test_the_largest_packet_that_comes_back_whole_is_found_to_the_byte(closing: list[ProbeSource]) -> None:
+    async with reflecting() as (reflector, port):
+        source = ProbeSource(site({ER: "127.0.1.1", DX: "127.0.1.5"}, port, mtu_every_s=0.5))
+        closing.append(source)
+
+        async def passes(wanted: int | None) -> None:
+            async def found() -> bool:
+                sizes = {i.name: i.fact for i in await source.collect() if i.kind is Kind.MTU}
+                return sizes == {ER: MtuResult(1500, wanted), DX: MtuResult(1500, wanted)}
+
+            await until_async(found, f"{wanted} bytes pass")
+
+        await passes(1500)
+        reflector.largest = 1372
+        await passes(1372)
+        reflector.largest = 200
+        await passes(None)
+
+
+async def test_the_usual_round_trip_stands_still_while_the_path_is_slow(closing: list[ProbeSource]) -> None:
+    async with reflecting() as (reflector, port):
+        source = ProbeSource(site({ER: "127.0.1.1"}, port, window_s=0.3))
+        closing.append(source)
+        seen = await seen_when(source, lambda s: bool(s) and fact(s).usual_ms is not None, "the usual is known")
+        assert fact(seen).usual_ms == pytest.approx(fact(seen).median_ms, abs=30)
+        reflector.late_s = 0.12
+        seen = await seen_when(source, lambda s: bool(s) and fact(s).step_since is not None, "the step is seen")
+        assert (fact(seen).usual_ms or 0) + 60 < (fact(seen).median_ms or 0)
+        reflector.late_s = 0.0
+        await seen_when(source, lambda s: bool(s) and fact(s).step_since is None, "the step is over")
 
 
 async def test_an_address_that_is_not_here_is_unpinned_and_sends_nothing(closing: list[ProbeSource]) -> None:
@@ -263,11 +339,6 @@ def test_a_host_sender_needs_its_host_and_login() -> None:
         ProbeSource(site({ER: "127.0.1.1"}, 862, sender="host"), Authority().login())
 
 
-def script(config: dict[str, Any]) -> bytes:
-    source = Path(stamp_script.__file__).read_text()
-    return f"{source}\nmain({config!r})\n".encode()
-
-
 def test_the_script_ends_when_nobody_reads_it_any_more() -> None:
     config = {"interval_s": 1.0, "timeout_s": 1.0, "report_s": 0.01, "paths": []}
     with subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -281,7 +352,8 @@ def test_the_script_ends_when_nobody_reads_it_any_more() -> None:
 
 
 def test_the_script_runs_on_an_old_python() -> None:
-    ast.parse(Path(stamp_script.__file__).read_text(), feature_version=(3, 8))
+    for module in (stamp_script, stamp_figures):
+        ast.parse(Path(module.__file__).read_text(), feature_version=(3, 8))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 4e9))
@@ -303,7 +375,7 @@ def test_a_known_reply_gives_its_sequence_stamp_and_time_there() -> None:
     reply = bytes.fromhex(
         "00000009 ee4e0f0080000000 0001 0000 ee4e0f0040000000 00000007 ee4e0f0000000000 0001 0000 40 000000"
     )
-    assert stamp_script.unpack(reply) == (7, 0xEE4E0F0000000000, 0.25)
+    assert stamp_script.unpack(reply) == (7, 0xEE4E0F0000000000, 0.25, 9, 0.25)
 
 
 async def test_a_cancelled_poll_ends_even_when_its_answer_is_there_already(closing: list[ProbeSource]) -> None:

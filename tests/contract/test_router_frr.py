@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import asyncssh
@@ -16,6 +17,7 @@ from connectors.probes import ProbeSource
 from connectors.routers.channel import CommandFailed
 from connectors.routers.frr_config import RUNNING, read_clause
 from connectors.routers.frr_render import drain, same_clauses
+from connectors.routers.pings import Pings
 from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
 from lab.frr import FrrLab
@@ -169,12 +171,29 @@ async def test_the_host_behind_the_edges_probes_every_path(lab: FrrLab) -> None:
     source = ProbeSource(lab.site.model_copy(update={"probes": probes}), login)
 
     async def all_answer() -> bool:
-        facts = [item.fact for item in await source.collect()]
+        facts = [item.fact for item in await source.collect() if item.kind is Kind.PROBE]
         assert len(facts) == 8
         return all(isinstance(fact, ProbeResult) and fact.pinned and fact.received >= 3 for fact in facts)
 
     await until_async(all_answer, "all eight paths answer the host's probes")
     await source.close()
+
+
+async def test_the_router_itself_pings_its_legs_and_traces_the_way(lab: FrrLab) -> None:
+    pings, site = Pings(lab_session(lab, "edge-1")), lab.site
+    session, probe = site.session("er-primary"), site.path("azure/er-primary").probe
+    assert probe is not None
+    leg = await pings.leg(session.local, session.peer)
+    assert (leg.sent, leg.received, leg.answered_by) == (5, 5, str(session.peer))
+    assert leg.rtt_ms is not None
+    assert await pings.largest(session.local, session.peer, 1500) == 1500
+    assert await pings.largest(session.local, session.peer, 1600) in range(1493, 1501)  # larger than the interface
+    hops = await pings.trace(session.local, probe.target)
+    assert [hop.address for hop in hops] == [str(session.peer), str(probe.target)]
+    assert hops[-1].rtt_ms is not None
+    nobody = await pings.leg(session.local, IPv4Address("192.0.2.9"))
+    assert nobody.received == 0
+    await pings.close()
 
 
 async def test_a_silent_loss_is_told_by_its_cause(lab: FrrLab, sources: list[RouterSource]) -> None:

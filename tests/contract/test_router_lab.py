@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 import asyncssh
@@ -13,13 +14,30 @@ from connectors.errors import Denied
 from connectors.probes import ProbeSource
 from connectors.routers.frr_config import RUNNING, read_clause
 from connectors.routers.frr_render import drain, foreign_change, same_clauses
+from connectors.routers.legs import LegSource
+from connectors.routers.pings import Pings
 from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
+from connectors.sizes import Sizes
 from lab.embedded.lab import EmbeddedLab
 from lab.ledger import Ledger
+from network.grey import Grey, locate
 from network.inventory import Path, Site
-from network.observation import Advertised, BfdHere, Kind, Link, Observation, ProbeResult, Routes, SessionHere
-from tests.contract.line_router import Authority, until_async
+from network.layers import View
+from network.observation import (
+    Advertised,
+    BfdHere,
+    Kind,
+    LegResult,
+    Link,
+    MtuResult,
+    Observation,
+    ProbeResult,
+    Routes,
+    SessionHere,
+)
+from network.snapshot import Snapshot
+from tests.contract.line_router import Authority, LineRouter, listening, until_async
 from tests.sample import reference
 
 Seen = dict[tuple[Kind, str], Observation]
@@ -166,16 +184,126 @@ def probed(lab: EmbeddedLab) -> Site:
         point = {"source": loopback, "target": loopback, "port": lab.probe_ports[path.name]}
         return path.model_copy(update={"probe": path.probe.model_copy(update=point)})
 
-    probes = lab.site.probes.model_copy(update={"interval_s": 0.05, "timeout_s": 0.3})
+    quick = {
+        "interval_s": 0.05,
+        "timeout_s": 0.6,
+        "window_s": 0.5,
+        "grey_s": 10.0,
+        "leg_every_s": 0.2,
+        "mtu_every_s": 1.0,
+    }
+    probes = lab.site.probes.model_copy(update=quick)
     return lab.site.model_copy(update={"paths": tuple(map(pointed, lab.site.paths)), "probes": probes})
+
+
+class Looking:
+    """Probes and pings of a lab, folded into a snapshot as the console does."""
+
+    def __init__(self, lab: EmbeddedLab, authority: Authority) -> None:
+        self.site = probed(lab)
+        sizes = Sizes(self.site)
+        self.sources = [
+            ProbeSource(self.site, sizes=sizes),
+            *(
+                LegSource(self.site, router, Pings(lab_session(lab, authority, router.name)), sizes, first_s=0.0)
+                for router in self.site.routers
+            ),
+        ]
+        self.snapshot = Snapshot()
+
+    async def grey(self) -> dict[str, Grey]:
+        for source in self.sources:
+            self.snapshot = self.snapshot.with_observations(await source.collect())
+        view = View(self.site, self.snapshot, datetime.now(UTC))
+        return {path.name: grey for path in self.site.paths if (grey := locate(view, path))}
+
+    async def until(self, what: str, wanted: dict[str, tuple[str, str, str]]) -> None:
+        """Wait until exactly these paths are grey: kind, leg, direction."""
+
+        async def met() -> bool:
+            found = await self.grey()
+            return {name: (grey.kind, grey.leg, grey.direction) for name, grey in found.items()} == wanted
+
+        await until_async(met, what, 25.0)
+
+    def usual(self, path: str) -> bool:
+        probe = self.snapshot.fact(Kind.PROBE, path, ProbeResult)
+        leg = self.snapshot.fact(Kind.LEG, path, LegResult)
+        mtu = self.snapshot.fact(Kind.MTU, path, MtuResult)
+        known = probe and leg and probe.usual_ms is not None and leg.usual_ms is not None
+        return bool(known and mtu and (mtu.passes, mtu.leg_passes) == (1500, 1500))
+
+
+async def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up(
+    lab: EmbeddedLab, authority: Authority
+) -> None:
+    looking = Looking(lab, authority)
+
+    async def settled() -> bool:
+        return not await looking.grey() and all(looking.usual(path.name) for path in lab.site.paths)
+
+    await until_async(settled, "what is usual is known", 15.0)
+    await lab.fail("vxc-azure-a", loss=20, oneway=True)
+    await lab.fail("er-secondary", delay_ms=60)
+    await lab.fail("vpn-azure-1", delay_ms=90, oneway=True)
+    await lab.fail("dx-1", loss=30)
+    await lab.fail("dx-2", mtu=1300)
+    await lab.fail("vxc-aws-b", mtu=1400)
+    await looking.until(
+        "each is told",
+        {
+            "azure/er-primary": ("loss", "edge-provider", "back"),
+            "azure/er-secondary": ("latency", "provider-cloud", "both"),
+            "azure/vpn-1": ("latency", "edge-provider", "back"),
+            "aws/dx-1": ("loss", "provider-cloud", "both"),
+            "aws/dx-2": ("mtu", "edge-provider", "unknown"),
+        },
+    )
+    assert all(lab.far_session(path.name).established for path in lab.site.paths)
+    sizes = looking.snapshot.fact(Kind.MTU, "aws/dx-2", MtuResult)
+    assert sizes is not None
+    assert sizes.passes == 1300
+    assert sizes.leg_passes in range(1393, 1401)
+    await lab.heal()
+    await looking.until("all is well again", {})
+    for source in looking.sources:
+        await source.close()
+
+
+async def test_a_trace_names_the_peer_and_the_far_end(lab: EmbeddedLab, authority: Authority) -> None:
+    pings, session = Pings(lab_session(lab, authority, "edge-2")), lab.site.session("dx-2")
+    hops = await pings.trace(session.local, IPv4Address("10.60.255.6"))
+    assert [hop.address for hop in hops] == [str(session.peer), "10.60.255.6"]
+    await pings.close()
+
+
+async def test_a_router_whose_guard_lacks_ping_says_so_and_is_asked_again(lab: EmbeddedLab) -> None:
+    async def refuses(_: str) -> tuple[int, str]:
+        return 77, "refused: not in the list of account read"
+
+    async with listening(LineRouter(refuses)) as router:
+        declared = lab.site.router("edge-1").model_copy(update={"address": "127.0.0.1", "ssh_port": router.port})
+        pings = Pings(RouterSession(declared, router.authority.login()))
+        source = LegSource(lab.site, declared, pings, Sizes(lab.site), first_s=0.0)
+
+        async def told() -> bool:
+            try:
+                await source.collect()
+            except Denied as error:
+                return "not in the list" in str(error)
+            return False
+
+        await until_async(told, "the refusal is told")
+        await until_async(told, "and again")
+        await source.close()
 
 
 async def test_every_path_answers_its_probes_until_it_is_cut(lab: EmbeddedLab) -> None:
     source = ProbeSource(probed(lab))
 
     async def results() -> dict[str, ProbeResult]:
-        found = {item.name: item.fact for item in await source.collect()}
-        return {name: fact for name, fact in found.items() if isinstance(fact, ProbeResult)}
+        found = await source.collect()
+        return {item.name: item.fact for item in found if isinstance(item.fact, ProbeResult)}
 
     async def all_answer() -> bool:
         return all(result.received >= 3 for result in (await results()).values())

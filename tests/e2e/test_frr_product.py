@@ -127,6 +127,75 @@ def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, wa
     watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 60)
 
 
+def path_since(cli: Cli, name: str) -> str:
+    """Since when a session is up, once its router has been asked."""
+
+    def since() -> Any:
+        return cli.ok("sessions", name, "--json").json["sessions"][0]["since"]
+
+    found: str = until(f"{name} is asked", since)
+    return found
+
+
+def usual_is_known(document: Document) -> bool:
+    return steady(document) and all(
+        p["usual_ms"] is not None
+        and p["leg"]
+        and p["leg"]["usual_ms"] is not None
+        and p["mtu"] == {"wanted": 1500, "passes": 1500, "leg_passes": 1500}
+        for p in document["paths"]
+    )
+
+
+def grey(document: Document) -> dict[str, tuple[str, str, str]]:
+    found = ((p["name"], p["grey"]) for p in document["paths"])
+    return {name: (each["kind"], each["leg"], each["direction"]) for name, each in found if each}
+
+
+def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up(cli: Cli, watch: Observer) -> None:
+    watch.until("what is usual is known", usual_is_known, 40)
+    up_since = {name: path_since(cli, name) for name in ("er-primary", "er-secondary", "dx-1", "dx-2")}
+    cli.ok("lab", "fail", "vxc-azure-a", "--loss", "20", "--oneway")
+    cli.ok("lab", "fail", "er-secondary", "--delay", "60")
+    cli.ok("lab", "fail", "vxc-aws-a", "--delay", "60")
+    cli.ok("lab", "fail", "dx-2", "--mtu", "1300")
+    _, document = watch.until(
+        "each is told",
+        lambda d: (
+            grey(d)
+            == {
+                "azure/er-primary": ("loss", "edge-provider", "back"),
+                "azure/er-secondary": ("latency", "provider-cloud", "both"),
+                "aws/dx-1": ("latency", "edge-provider", "both"),
+                "aws/dx-2": ("mtu", "provider-cloud", "unknown"),
+            }
+        ),
+        45,
+    )
+    assert path(document, "aws/dx-2")["mtu"] == {"wanted": 1500, "passes": 1300, "leg_passes": 1500}
+    for each in document["paths"]:
+        assert {each["layers"][name] for name in ("bgp_here", "bgp_there", "bfd")} <= {"up", "none"}, each
+        assert each["verdict"] == ("degraded" if each["grey"] else "up")
+    assert up_since == {name: path_since(cli, name) for name in up_since}, "no session has dropped meanwhile"
+    for name in ("azure", "aws"):
+        assert cloud(document, name)["carried_by"] == [PORT_A[name]], "nothing moves by itself"
+
+
+def test_the_feed_fails_when_all_is_lost_although_every_session_is_up(cli: Cli, watch: Observer) -> None:
+    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 5)
+    cli.ok("lab", "fail", "vxc-azure-a", "--loss", "100")
+    _, document = watch.until(
+        "the feed fails and the path is dead",
+        lambda d: d["feeds"][0]["ok"] is False and path(d, "azure/er-primary")["layers"]["probe"] == "down",
+        10,
+    )
+    assert "feed:forecasting" in {each["id"] for each in document["alerts"]}
+    assert path(document, "azure/er-primary")["layers"]["bgp_here"] == "up"
+    assert path(document, "azure/er-primary")["grey"] is None, "dead is another thing than grey"
+    cli.heal()
+    watch.until("the feed arrives again", lambda d: d["feeds"][0]["ok"] is True, 10)
+
+
 Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
 
 ROWS: list[Row] = [

@@ -210,3 +210,27 @@ async def test_any_number_of_polls_between_two_looks_is_one_revision() -> None:
     assert collector.snapshot is after
     assert not before.observations
     await collector.stop()
+
+
+async def test_stopping_ends_a_source_whose_library_swallows_a_cancellation() -> None:
+    class Swallowing(Source):
+        swallowed = 0
+        asked = asyncio.Event()
+
+        async def collect(self) -> Sequence[Observation]:
+            self.asked.set()
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                self.swallowed += 1
+                if self.swallowed > 2:
+                    raise
+            return []
+
+    source = Swallowing("a", "port-a")
+    collector = Collector([source], lambda: NOW, random.Random(7))
+    await collector.start()
+    async with asyncio.timeout(5):
+        await source.asked.wait()
+        await collector.stop()
+    assert (source.swallowed, source.closed) == (3, True)

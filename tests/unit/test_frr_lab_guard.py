@@ -32,6 +32,9 @@ READABLE = [
     "show daemons",
     "show running-config",
     "ip -j -s link",
+    "ping -n -c 5 -i 0.2 -w 3 -I 10.255.1.1 10.255.1.2",
+    "ping -n -c 1 -i 0.2 -w 1 -M do -s 1472 -I 10.255.1.1 10.255.1.2",
+    "ping -n -c 1 -i 0.2 -w 1 -t 8 -I 10.255.1.1 10.50.255.1",
 ]
 LINES = [
     "route-map OUT-msee-primary permit 10",
@@ -52,6 +55,13 @@ LINES = [
     "ip prefix-list HALVES seq 5 permit 10.10.0.0/17",
 ]
 DANGEROUS = [
+    "ping 10.255.1.2",
+    "ping -f 10.255.1.2",
+    "ping -n -c 9 -i 0.2 -w 3 -I 10.255.1.1 10.255.1.2",
+    "ping -n -c 5 -i 0 -w 3 -I 10.255.1.1 10.255.1.2",
+    "ping -n -c 5 -i 0.2 -w 60 -I 10.255.1.1 10.255.1.2",
+    "ping -n -c 1 -i 0.2 -w 1 -M do -s 65000 -I 10.255.1.1 10.255.1.2",
+    "ping -n -c 1 -i 0.2 -w 1 -I lo localhost",
     "no router bgp 65010",
     "no neighbor 10.255.1.2",
     "neighbor 10.255.1.2 remote-as 1",
