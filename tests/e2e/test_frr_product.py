@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,13 @@ def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cl
         assert counts["longest_gap_out_ms"] <= RETURN_GAP_MS, counts
 
 
-def path_since(cli: Cli, name: str) -> str:
+def path_since(cli: Cli, name: str) -> datetime:
     """Since when a session is up, once its router has been asked."""
 
     def since() -> Any:
         return cli.ok("sessions", name, "--json").json["sessions"][0]["since"]
 
-    found: str = until(f"{name} is asked", since)
-    return found
+    return datetime.fromisoformat(until(f"{name} is asked", since))
 
 
 def usual_is_known(document: Document) -> bool:
@@ -133,13 +133,14 @@ def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up
     for each in document["paths"]:
         assert {each["layers"][name] for name in ("bgp_here", "bgp_there", "bfd")} <= {"up", "none"}, each
         assert each["verdict"] == ("degraded" if each["grey"] else "up")
-    assert up_since == {name: path_since(cli, name) for name in up_since}, "no session has dropped meanwhile"
+    for name, since in up_since.items():  # FRR says it to the second
+        assert abs(path_since(cli, name) - since) < timedelta(seconds=3), f"{name} has dropped meanwhile"
     for name in ("azure", "aws"):
         assert cloud(document, name)["carried_by"] == [PORT_A[name]], "nothing moves by itself"
 
 
 def test_the_feed_fails_when_all_is_lost_although_every_session_is_up(cli: Cli, watch: Observer) -> None:
-    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 5)
+    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 10)
     cli.ok("lab", "fail", "vxc-azure-a", "--loss", "100")
     _, document = watch.until(
         "the feed fails and the path is dead",
