@@ -18,6 +18,7 @@ from console.wiring import Watch, utc_now, watching
 from network.health import SiteHealth, judge
 from network.inventory import Site
 from network.layers import View
+from network.observation import FeedResult
 from network.sitecheck import nearest
 from network.snapshot import Snapshot
 from network.verdict import Verdict
@@ -192,10 +193,11 @@ async def _watch(chosen: Chosen, operator: str | None, *, as_json: bool) -> Exit
 
 
 def _worth_telling(health: SiteHealth, snapshot: Snapshot) -> tuple[Any, ...]:
-    """What a line is printed for: a verdict, a role, a way back, an alert, a source."""
+    """What a line is printed for: a verdict, a role, a way back, an alert, a source, a feed."""
     return (
         tuple((p.name, p.verdict, p.role, p.why if p.verdict.value == "down" else "") for p in health.paths),
         tuple((c.name, c.verdict, c.carried_by, c.way_back.paths) for c in health.clouds),
         tuple(alert.id for alert in health.alerts),
         tuple((s.name, s.ok) for s in snapshot.sources.values()),
+        tuple(seen.fact.ok for seen in snapshot.observations.values() if isinstance(seen.fact, FeedResult)),
     )

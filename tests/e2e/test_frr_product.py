@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,14 +128,13 @@ def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, wa
     watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 60)
 
 
-def path_since(cli: Cli, name: str) -> str:
+def path_since(cli: Cli, name: str) -> datetime:
     """Since when a session is up, once its router has been asked."""
 
     def since() -> Any:
         return cli.ok("sessions", name, "--json").json["sessions"][0]["since"]
 
-    found: str = until(f"{name} is asked", since)
-    return found
+    return datetime.fromisoformat(until(f"{name} is asked", since))
 
 
 def usual_is_known(document: Document) -> bool:
@@ -176,13 +176,14 @@ def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up
     for each in document["paths"]:
         assert {each["layers"][name] for name in ("bgp_here", "bgp_there", "bfd")} <= {"up", "none"}, each
         assert each["verdict"] == ("degraded" if each["grey"] else "up")
-    assert up_since == {name: path_since(cli, name) for name in up_since}, "no session has dropped meanwhile"
+    for name, since in up_since.items():  # FRR says it to the second
+        assert abs(path_since(cli, name) - since) < timedelta(seconds=3), f"{name} has dropped meanwhile"
     for name in ("azure", "aws"):
         assert cloud(document, name)["carried_by"] == [PORT_A[name]], "nothing moves by itself"
 
 
 def test_the_feed_fails_when_all_is_lost_although_every_session_is_up(cli: Cli, watch: Observer) -> None:
-    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 5)
+    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 10)
     cli.ok("lab", "fail", "vxc-azure-a", "--loss", "100")
     _, document = watch.until(
         "the feed fails and the path is dead",

@@ -79,7 +79,7 @@ def test_look_drill_and_leave(cli: Cli, terminal: Terminal) -> None:
     cli.ok("lab", "fail", "er-primary", "--silent")
     terminal.until("X azure/er-primary", "er-secondary", "BFD")
     terminal.keys("Enter")
-    terminal.until("bgp_here", "down", "show bgp neighbors json")
+    terminal.until("bgp_here", "down", "show bgp neighbors 10.255.1.2 json")
     terminal.keys("Escape")
     cli.ok("lab", "heal")
     terminal.until("= azure/er-primary", within_s=30)
