@@ -48,7 +48,7 @@ def document(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime) 
         "paths": [_path(path) | _probed(View(site, snapshot, now), path) for path in health.paths],
         "feeds": feeds(site, snapshot, now),
         "alerts": [_alert(alert, books) for alert in health.alerts],
-        "sources": [_source(source, now) for source in snapshot.sources.values()],
+        "sources": _sources(snapshot, now),
     }
 
 
@@ -191,6 +191,16 @@ def _alert(alert: Alert, books: Collection[str]) -> dict[str, Any]:
             {"book": each.book, "parameters": dict(each.parameters)} for each in alert.runbooks if each.book in books
         ],
     }
+
+
+def _sources(snapshot: Snapshot, now: datetime) -> list[dict[str, Any]]:
+    """A row for each system. What looks closer at a router or at a feed has none: its trouble stands with them."""
+    closer = {f"legs-{name}": name for name in snapshot.sources}
+    rows = {name: _source(state, now) for name, state in snapshot.sources.items() if name not in {*closer, "feeds"}}
+    for name, router in closer.items():
+        if name in snapshot.sources:
+            rows[router]["legs_error"] = snapshot.sources[name].error
+    return list(rows.values())
 
 
 def _source(source: SourceState, now: datetime) -> dict[str, Any]:

@@ -23,7 +23,6 @@ PATHS = ["er-primary", "er-secondary", "vpn-1", "vpn-2"]
 ALL_PATHS = [*(f"azure/{p}" for p in PATHS), *(f"aws/{p}" for p in ("dx-1", "dx-2", "vpn-1", "vpn-2"))]
 LAYERS = ["port", "vxc", "circuit", "bgp_here", "bgp_there", "bfd", "attach", "probe"]
 SOURCES = {"edge-1", "edge-2", "megaport", "azure", "aws", "vault", "servicenow", "probes"}
-SOURCES |= {"legs-edge-1", "legs-edge-2", "feeds"}
 Ways = dict[str, tuple[str, ...]]
 REST: Ways = {"azure": ("azure/er-primary",), "aws": ("aws/dx-1",)}
 #: Microsoft's and the cloud's tables are asked every 5 s; what a cloud says is stale after two of these.
