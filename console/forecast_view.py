@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from console.status import SCHEMA, stamp
-from console.view import overall, short
+from console.view import Cell, overall, short
 from network.demand import PathLoad
 from network.forecast import Carriage, CloudForecast, Forecast
 from network.inventory import Site
@@ -71,14 +71,41 @@ def _load(load: PathLoad) -> dict[str, Any]:
     }
 
 
+def heading(forecast: Forecast) -> str:
+    """IF port-a FAILS."""
+    return f"IF {' and '.join(forecast.things)} {'FAILS' if forecast.action == 'fail' else 'IS DRAINED'}"
+
+
 def text(forecast: Forecast, width: int = 80) -> str:
     """The forecast as lines of at most `width` characters."""
-    lines = [f"IF {' and '.join(forecast.things)} {'FAILS' if forecast.action == 'fail' else 'IS DRAINED'}", ""]
+    return "\n".join([heading(forecast), "", *_lines(forecast, width)])
+
+
+def cells(forecast: Forecast, width: int) -> list[list[Cell]]:
+    """The same lines for a screen, each with the tone of what it says."""
+    return [[Cell(line, _tone(line))] for line in _lines(forecast, width)]
+
+
+def _tone(line: str) -> str:
+    label, _, rest = line.strip().partition(" ")
+    if line[:1].isupper() and "->" in line:
+        after = line.rsplit("-> ", 1)[-1]
+        return {"=": "up", "!": "degraded", "X": "down"}.get(after[:1], "unknown")
+    if label in _TONES and rest.strip() != "-":
+        return _TONES[label]
+    return "dim" if label in {"unaffected", *_TONES} else "plain"
+
+
+_TONES = {"lost": "down", "then": "degraded", "unknown": "unknown", "no": "dim"}
+
+
+def _lines(forecast: Forecast, width: int) -> list[str]:
+    lines: list[str] = []
     for cloud in forecast.clouds:
         lines += [*_cloud_lines(cloud, width), ""]
     for knob, why in forecast.no_effect:
         lines += _hanging(f"no effect  {knob}: ", why, width)
-    return "\n".join([*lines, *([""] if forecast.no_effect else []), *wrap(SCOPE, width)])
+    return [*lines, *([""] if forecast.no_effect else []), *wrap(SCOPE, width)]
 
 
 def _cloud_lines(cloud: CloudForecast, width: int) -> Iterator[str]:

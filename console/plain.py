@@ -14,6 +14,7 @@ from network.health import PathHealth, SiteHealth
 from network.inventory import Site
 from network.observation import Kind
 from network.snapshot import Snapshot
+from runbooks.book import names
 
 _ANSI = {"up": "32", "degraded": "33", "down": "1;31", "stale": "35", "unknown": "36", "dim": "2", "strong": "1"}
 #: Which kinds of observation stand behind a path, and how each is named.
@@ -31,7 +32,7 @@ _EVIDENCE = (
 
 def status_text(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetime, *, colour: bool) -> str:
     """The whole status as lines."""
-    paint = colour and "NO_COLOR" not in os.environ
+    paint, books = colour and "NO_COLOR" not in os.environ, names()
     lines = [f"INTERLOCK {site.mode.upper()} {site.name}  {_paint(view.overall(health.verdict), paint)}", ""]
     for cloud in health.clouds:
         facts = "   ".join(f"{label} {_paint(cell, paint)}" for label, cell in view.cloud_facts(cloud))
@@ -42,7 +43,8 @@ def status_text(site: Site, snapshot: Snapshot, health: SiteHealth, now: datetim
     lines += ["", paths_text(health, colour=paint), ""]
     for alert in health.alerts:
         letter, age, where, text = view.alert_cells(alert, now)
-        lines.append(" ".join(part for part in (_paint(letter, paint), age.text, where.text, text.text) if part))
+        fits = [f"> {book}" for book in view.fitting(alert, books)[:1]]
+        lines.append(" ".join(part for part in (_paint(letter, paint), age.text, where.text, text.text, *fits) if part))
     lines += [f"? {s.name}: {s.error}" for s in snapshot.sources.values() if s.error]
     return "\n".join(lines).rstrip()
 

@@ -8,14 +8,16 @@ colour, never colour alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from network.alerts import Alert
 from network.health import CloudHealth, PathHealth, SiteHealth
-from network.observation import Observation
+from network.inventory import Feed
+from network.observation import FeedResult, Observation
+from network.slo import slo
 from network.snapshot import SourceState
 from network.verdict import Layer, Overall, Verdict
 
@@ -42,6 +44,8 @@ _OVERALL = {
     Overall.UNKNOWN: Verdict.UNKNOWN,
 }
 _SEVERITY = {"critical": Verdict.DOWN, "warning": Verdict.DEGRADED, "info": Verdict.NONE}
+#: An error budget that is nearly spent is worth a colour.
+LOW_BUDGET_PCT = 20.0
 #: Columns of the path table: key, heading, width at 120 columns, shown at 80 columns.
 COLUMNS: tuple[tuple[str, str, int, bool], ...] = (
     ("mark", "", 1, True),
@@ -197,6 +201,28 @@ def _count(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
+class FeedFacts(NamedTuple):
+    """What a feed says of itself in a cloud's box: in a line of its own, and as one word of the title."""
+
+    whole: Cell
+    brief: Cell
+
+
+def feed_facts(feed: Feed, seen: FeedResult | None) -> FeedFacts:
+    """Whether it arrives, its availability, and the error budget that is left."""
+    if seen is None:
+        return FeedFacts(Cell(f"{feed.name}: unknown", "unknown"), Cell("  . feed", "unknown"))
+    if not seen.ok:
+        return FeedFacts(Cell(f"{feed.name} FAILS: {seen.why}", "down"), Cell("  X feed FAILS", "down"))
+    account = slo(feed, seen)
+    if account.availability_pct is None or account.budget_left_pct is None:
+        return FeedFacts(Cell(f"{feed.name} arrives", "up"), Cell("  = feed", "up"))
+    tone = "up" if account.budget_left_pct > LOW_BUDGET_PCT else "degraded"
+    good = f"{account.availability_pct:.2f} %"
+    whole = Cell(f"{feed.name} {good}  budget {account.budget_left_pct:.0f} %", tone)
+    return FeedFacts(whole, Cell(f"  {'=' if tone == 'up' else '!'} feed {good}", tone))
+
+
 def cloud_facts(cloud: CloudHealth) -> list[tuple[str, Cell]]:
     """What Pulse says of a cloud, as label and value. What cannot be known is not called nothing, and is not green."""
     unknown = cloud.verdict is Overall.UNKNOWN
@@ -293,10 +319,18 @@ def source_line(sources: Iterable[SourceState], now: datetime) -> list[Cell]:
     return cells or [Cell("= ", "up"), Cell(f"{len(known)} sources answer", "dim")]
 
 
-def alert_line(alert: Alert, now: datetime) -> list[Cell]:
-    """An alert as one aligned line."""
+def alert_line(alert: Alert, now: datetime, books: Collection[str] = ()) -> list[Cell]:
+    """An alert as one aligned line, with the first of the runbooks that fits it."""
     letter, age, where, text = alert_cells(alert, now)
-    return [letter, Cell(f" {age.text:<6} ", age.tone), Cell(f"{where.text:<18} ", where.tone), text]
+    fits = fitting(alert, books)[:1]
+    hints = [Cell(f"  > {book}", "accent") for book in fits]
+    return [letter, Cell(f" {age.text:<6} ", age.tone), Cell(f"{where.text:<18} ", where.tone), text, *hints]
+
+
+def fitting(alert: Alert, books: Collection[str]) -> list[str]:
+    """The runbooks of the library that fit an alert, as the command line takes them, the mildest first."""
+    known = (remedy for remedy in alert.runbooks if remedy.book in books)
+    return [" ".join((each.book, *(f"{key}={value}" for key, value in each.parameters))) for each in known]
 
 
 def layer_lines(path: PathHealth) -> list[list[Cell]]:

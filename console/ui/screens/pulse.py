@@ -20,8 +20,10 @@ from console.ui.widgets.lines import Lines
 from console.ui.widgets.path_table import PathTable
 from console.ui.widgets.row_table import RowTable
 from console.ui.widgets.scroll import Scroll
-from console.view import BadFilter, Cell, PathRow
+from console.view import BadFilter, Cell, FeedFacts, PathRow
 from network.health import SiteHealth
+from network.observation import FeedResult, Kind
+from runbooks.book import names
 
 if TYPE_CHECKING:
     from console.ui.sight import Sight
@@ -35,11 +37,14 @@ class PulseScreen(Page):
         Binding("slash", "filter", "filter", id="paths.filter", key_display="/"),
         Binding("exclamation_mark", "faults", "faults", id="paths.faults", key_display="!"),
         Binding("e", "evidence", "evidence", id="paths.evidence"),
+        Binding("f", "forecast", "what if", id="paths.forecast"),
+        Binding("c", "calendar", "calendar", id="view.calendar"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._filter, self._faults_only = "", False
+        self._books = names()
 
     def body(self) -> Iterable[Widget]:
         yield Horizontal(*(CloudBox(cloud.name) for cloud in self.console.site.clouds), id="clouds")
@@ -51,18 +56,24 @@ class PulseScreen(Page):
         if sight.health is None:
             return
         for box, cloud in zip(self.query(CloudBox), sight.health.clouds, strict=True):
-            box.show_cloud(cloud)
+            box.show_cloud(cloud, self._feeds(sight, cloud.name))
         topology = self.query_one("#topology", Lines)
         topology.show(topology_lines(sight.site, sight.health))
         topology.border_subtitle = LEGEND
         self._draw_paths(sight.health)
         self._draw_alerts(sight.health, sight.judged_at)
 
+    def _feeds(self, sight: Sight, cloud: str) -> list[FeedFacts]:
+        known = sight.picture.snapshot
+        feeds = [feed for feed in sight.site.feeds if feed.cloud == cloud]
+        seen = (known.fresh(Kind.FEED, feed.name, FeedResult, sight.judged_at) if known else None for feed in feeds)
+        return [view.feed_facts(feed, fact) for feed, fact in zip(feeds, seen, strict=True)]
+
     def _draw_alerts(self, health: SiteHealth, now: datetime) -> None:
         box, count = self.query_one("#alerts-box"), len(health.alerts)
         box.border_title = f"alerts {count}" if count else "alerts"
         self.call_after_refresh(self._count_hidden, count)
-        rows = [view.alert_line(alert, now) for alert in health.alerts]
+        rows = [view.alert_line(alert, now, self._books) for alert in health.alerts]
         self.query_one("#alerts", Lines).show(rows or [[Cell("= ", "up"), Cell("none", "dim")]])
 
     def _count_hidden(self, alerts: int) -> None:
@@ -106,6 +117,17 @@ class PulseScreen(Page):
     def action_evidence(self) -> None:
         if chosen := self.query_one(PathTable).chosen:
             self.app.push_screen(DrillScreen(chosen))
+
+    def action_forecast(self) -> None:
+        from console.ui.screens.forecast import ForecastScreen
+
+        if chosen := self.query_one(PathTable).chosen:
+            self.app.push_screen(ForecastScreen(chosen))
+
+    def action_calendar(self) -> None:
+        from console.ui.screens.calendar import CalendarScreen
+
+        self.app.push_screen(CalendarScreen())
 
     def on_command_line_typed(self, event: CommandLine.Typed) -> None:
         self._filter = event.text.strip()
