@@ -24,8 +24,10 @@ from connectors.errors import InterlockError, Unreachable
 from connectors.feed_account import AccountUnreadable, FeedAccount
 from connectors.parts import settle
 from connectors.ports import Clock, PartlySeen
-from network.inventory import Feed, Site
-from network.observation import FeedResult, Kind, Observation
+from network.inventory import Site
+from network.measured import FeedResult
+from network.observation import Kind, Observation
+from network.surroundings import Feed
 
 if TYPE_CHECKING:
     import httpx

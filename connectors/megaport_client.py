@@ -16,7 +16,7 @@ from connectors.megaport_budget import LONGEST_HOLD_S, RESERVE, Budget
 from connectors.ports import Credentials
 from connectors.redact import redactor
 from connectors.reply import CHECK_VERSION, Shape, excerpt, mapping, read
-from network.inventory import System
+from network.surroundings import System
 
 PRODUCTION_TOKENS = "https://auth-m2m.megaport.com/oauth2/token"
 ASKED_DEADLINE_S = 15.0

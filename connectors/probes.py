@@ -24,8 +24,10 @@ from connectors.ports import Clock
 from connectors.routers.ssh import BytesIn, Connection, Host, Login, Sign
 from connectors.sizes import Sizes
 from connectors.stamp_script import Sender
-from network.inventory import ProbeHost, Site
-from network.observation import Kind, LossCount, Observation, ProbeResult
+from network.inventory import Site
+from network.measured import LossCount, ProbeResult
+from network.observation import Kind, Observation
+from network.surroundings import ProbeHost
 
 #: A path that dies is seen within the interval + 0.2 s (overdue) + these two + a second without any answer at a higher
 #: rate than one a second: 1.5 s either way.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from network.inventory import Site
-from network.observation import MtuResult
+from network.measured import MtuResult
 
 
 class Sizes:

@@ -10,11 +10,13 @@ from console.exits import Exit
 from network.alerts import Alert
 from network.grey import locate
 from network.health import CloudHealth, PathHealth, SiteHealth
-from network.inventory import Feed, Site
+from network.inventory import Site
 from network.layers import View
-from network.observation import FeedResult, Kind, LegResult, MtuResult, ProbeResult, SessionHere
+from network.measured import FeedResult, LegResult, MtuResult, ProbeResult
+from network.observation import Kind, SessionHere
 from network.slo import slo
 from network.snapshot import Snapshot, SourceState
+from network.surroundings import Feed
 from network.verdict import Overall, Verdict
 from runbooks.book import names
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from connectors.routers.pings import TraceHop
 from console.wiring import Watch, pings
-from network.inventory import Path, ProbePoint, Session
+from network.inventory import Path, Session
+from network.surroundings import ProbePoint
 
 
 async def look(watch: Watch, path: Path) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from network.alerts import Alert
 from network.health import CloudHealth, PathHealth, SiteHealth
-from network.inventory import Feed
-from network.observation import FeedResult, Observation
+from network.measured import FeedResult
+from network.observation import Observation
 from network.slo import slo
 from network.snapshot import SourceState
+from network.surroundings import Feed
 from network.verdict import Layer, Overall, Verdict
 
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.facts import Facts
-from network.inventory import Feed
+from network.surroundings import Feed
 
 LOOK_EVERY_S = 0.05
 

@@ -11,7 +11,8 @@ from network.alert import Alert, Remedy
 from network.bgp import shut_for_a_change
 from network.calendar import overlaps
 from network.layers import View
-from network.observation import BmpFeed, FeedResult, HubPreference, Kind, SessionHere
+from network.measured import FeedResult
+from network.observation import BmpFeed, HubPreference, Kind, SessionHere
 from network.symmetry import BASIS
 from network.verdict import Verdict
 

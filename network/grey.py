@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from network.inventory import Path
-from network.observation import Kind, LegResult, LossCount, MtuResult, ProbeResult
+from network.measured import LegResult, LossCount, MtuResult, ProbeResult
+from network.observation import Kind
 
 if TYPE_CHECKING:
     from network.layers import View

@@ -18,8 +18,9 @@ from network.domains import dark_after_loss_of, domains_of
 from network.drained import Drain, drained
 from network.inventory import Cloud, Path, Site
 from network.layers import View, layers_of
+from network.measured import ProbeResult
 from network.moments import ago, first
-from network.observation import Advertised, Kind, ProbeResult, SessionHere
+from network.observation import Advertised, Kind, SessionHere
 from network.snapshot import Snapshot
 from network.symmetry import across
 from network.verdict import Layer, Overall, Verdict, worst

@@ -15,6 +15,7 @@ from typing import TypeVar
 from network import bgp, load
 from network.grey import locate
 from network.inventory import Path, Session, Site
+from network.measured import ProbeResult
 from network.observation import (
     Attachment,
     BfdHere,
@@ -24,7 +25,6 @@ from network.observation import (
     Kind,
     Link,
     Optics,
-    ProbeResult,
     RoutePath,
     SessionHere,
     SessionThere,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from network.inventory import Feed
-from network.observation import FeedResult
+from network.measured import FeedResult
+from network.surroundings import Feed
 
 
 @dataclass(frozen=True, slots=True)

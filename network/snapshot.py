@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
+from network.measured import ProbeResult
 from network.observation import (
     Attachment,
     BfdHere,
@@ -17,7 +18,6 @@ from network.observation import (
     Kind,
     Link,
     Observation,
-    ProbeResult,
     Routes,
     SessionHere,
     SessionThere,

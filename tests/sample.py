@@ -7,6 +7,7 @@ from pathlib import Path
 
 from network.carriage import peers
 from network.inventory import Site
+from network.measured import ProbeResult
 from network.observation import (
     Advert,
     Advertised,
@@ -20,7 +21,6 @@ from network.observation import (
     Kind,
     Link,
     Observation,
-    ProbeResult,
     RoutePath,
     Routes,
     SessionHere,

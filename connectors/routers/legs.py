@@ -17,7 +17,8 @@ from connectors.routers.pings import Pinged, Pings
 from connectors.sizes import Sizes
 from connectors.stamp_figures import Usual
 from network.inventory import Path, Router, Session, Site
-from network.observation import Kind, LegResult, Observation
+from network.measured import LegResult
+from network.observation import Kind, Observation
 
 #: A single look at the status is over before a ping would tell it anything: nobody logs in for that.
 FIRST_S = 3.0

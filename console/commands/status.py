@@ -18,7 +18,7 @@ from console.wiring import Watch, utc_now, watching
 from network.health import SiteHealth, judge
 from network.inventory import Site
 from network.layers import View
-from network.observation import FeedResult
+from network.measured import FeedResult
 from network.sitecheck import nearest
 from network.snapshot import Snapshot
 from network.verdict import Verdict

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from network.health import CloudHealth
-from network.observation import Kind, Link, ProbeResult
+from network.measured import ProbeResult
+from network.observation import Kind, Link
 from network.snapshot import Snapshot
 from network.takeover import Takeover, takeovers
 from runbooks.effects import Finding

@@ -23,8 +23,9 @@ from connectors.feed_account import AccountUnreadable, FeedAccount
 from connectors.feeds import FeedSource
 from connectors.ports import PartlySeen
 from lab.serve import Served
-from network.inventory import Feed, Site
-from network.observation import FeedResult
+from network.inventory import Site
+from network.measured import FeedResult
+from network.surroundings import Feed
 from tests.sample import NOW, reference
 
 SITE = reference()

@@ -23,9 +23,11 @@ from connectors import stamp_figures, stamp_script
 from connectors.errors import BadReply, Unreachable
 from connectors.probes import ProbeSource, script
 from network.inventory import Path as SitePath
-from network.inventory import ProbeHost, ProbePoint, Probes, Site
-from network.observation import Kind, MtuResult, Observation, ProbeResult
+from network.inventory import Site
+from network.measured import MtuResult, ProbeResult
+from network.observation import Kind, Observation
 from network.sitefile import load
+from network.surroundings import ProbeHost, ProbePoint, Probes
 from tests.contract.line_router import Answer, Authority, LineRouter, listening, until_async
 from tests.sample import REFERENCE
 

@@ -22,8 +22,9 @@ from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
 from lab.frr import FrrLab
 from lab.frr.doors import Door
-from network.inventory import ProbeHost, Probes
-from network.observation import BfdHere, Kind, Link, ProbeResult, Routes, SessionHere
+from network.measured import ProbeResult
+from network.observation import BfdHere, Kind, Link, Routes, SessionHere
+from network.surroundings import ProbeHost, Probes
 from tests.contract.line_router import Authority, until_async
 from tests.contract.router_facts import Seen, everything_is_told, polled
 from tests.sample import reference

@@ -24,18 +24,8 @@ from lab.ledger import Ledger
 from network.grey import Grey, locate
 from network.inventory import Path, Site
 from network.layers import View
-from network.observation import (
-    Advertised,
-    BfdHere,
-    Kind,
-    LegResult,
-    Link,
-    MtuResult,
-    Observation,
-    ProbeResult,
-    Routes,
-    SessionHere,
-)
+from network.measured import LegResult, MtuResult, ProbeResult
+from network.observation import Advertised, BfdHere, Kind, Link, Observation, Routes, SessionHere
 from network.snapshot import Snapshot
 from tests.contract.line_router import Authority, LineRouter, listening, until_async
 from tests.sample import reference

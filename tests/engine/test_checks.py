@@ -8,17 +8,8 @@ from typing import Any
 
 import pytest
 
-from network.observation import (
-    Advert,
-    Advertised,
-    CloudRoute,
-    CloudRoutes,
-    HubPreference,
-    Kind,
-    Load,
-    Observation,
-    ProbeResult,
-)
+from network.measured import ProbeResult
+from network.observation import Advert, Advertised, CloudRoute, CloudRoutes, HubPreference, Kind, Load, Observation
 from runbooks.checks.port_empty import PortEmpty
 from runbooks.checks.restored import Restored
 from runbooks.checks.standby_carries import StandbyCarries

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from network.observation import Advert, Advertised, HubPreference, Kind, Load, Observation, ProbeResult, SessionHere
+from network.measured import ProbeResult
+from network.observation import Advert, Advertised, HubPreference, Kind, Load, Observation, SessionHere
 from network.takeover import takeovers
 from runbooks.book import Book, BookError, names, parse, shipped
 from runbooks.plan import Plan, compile_plan, undo_definition

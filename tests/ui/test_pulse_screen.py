@@ -13,7 +13,8 @@ from console.ui.screens.pulse import PulseScreen
 from console.ui.widgets.header import Header
 from console.ui.widgets.lines import Lines
 from console.ui.widgets.path_table import PathTable
-from network.observation import Kind, ProbeResult
+from network.measured import ProbeResult
+from network.observation import Kind
 from network.verdict import Verdict
 from tests.sample import healthy, seen
 from tests.ui.world import SilentSource, World, raw, wait_for, with_faults

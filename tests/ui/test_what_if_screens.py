@@ -11,7 +11,8 @@ from textual.pilot import Pilot
 from console.ui.app import InterlockApp
 from console.ui.widgets.lines import Lines
 from network.events import Events, ProviderEvent
-from network.observation import FeedResult, Kind, Observation
+from network.measured import FeedResult
+from network.observation import Kind, Observation
 from tests.sample import NOW, healthy, seen
 from tests.truth import World as Network
 from tests.truth import snapshot_of

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from network.grey import Grey, locate
 from network.health import judge
 from network.layers import View
-from network.observation import Kind, LegResult, LossCount, MtuResult, Observation, ProbeResult
+from network.measured import LegResult, LossCount, MtuResult, ProbeResult
+from network.observation import Kind, Observation
 from network.verdict import Verdict
 from tests.sample import NOW, healthy, reference, seen
 

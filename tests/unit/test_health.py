@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from network.health import SiteHealth, judge
+from network.measured import ProbeResult
 from network.observation import (
     Advert,
     Advertised,
@@ -13,7 +14,6 @@ from network.observation import (
     Kind,
     Link,
     Observation,
-    ProbeResult,
     SessionHere,
 )
 from network.verdict import Overall, Verdict

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from network.health import PathHealth, SiteHealth, judge
+from network.measured import ProbeResult
 from network.observation import (
     BfdHere,
     FabricPort,
@@ -16,7 +17,6 @@ from network.observation import (
     Link,
     Observation,
     Optics,
-    ProbeResult,
     Received,
     ReceivedRoute,
     Rides,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from network.health import judge
-from network.inventory import Feed
-from network.observation import FeedResult, Kind
+from network.measured import FeedResult
+from network.observation import Kind
 from network.slo import slo
+from network.surroundings import Feed
 from network.verdict import Overall
 from tests.sample import NOW, healthy, reference, seen
 

@@ -8,18 +8,8 @@ import pytest
 
 from console import vpn_view
 from network.layers import View
-from network.observation import (
-    Advert,
-    Advertised,
-    Circuit,
-    Kind,
-    Link,
-    Observation,
-    ProbeResult,
-    Rides,
-    SessionHere,
-    SessionThere,
-)
+from network.measured import ProbeResult
+from network.observation import Advert, Advertised, Circuit, Kind, Link, Observation, Rides, SessionHere, SessionThere
 from network.verdict import Verdict
 from network.vpn import VpnProof, proof
 from tests.sample import NOW, healthy, reference, seen

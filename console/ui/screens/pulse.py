@@ -22,7 +22,8 @@ from console.ui.widgets.row_table import RowTable
 from console.ui.widgets.scroll import Scroll
 from console.view import BadFilter, Cell, FeedFacts, PathRow
 from network.health import SiteHealth
-from network.observation import FeedResult, Kind
+from network.measured import FeedResult
+from network.observation import Kind
 from runbooks.book import names
 
 if TYPE_CHECKING:
