@@ -16,7 +16,7 @@ from runbooks.scene import Compiled, Moment, Scene, moment_of
 
 #: The survivor must carry this share of what the cloud's paths carry.
 SHARE = 0.98
-#: Below this a cloud is idle: sessions and probes alone.
+#: Below this a path is idle: sessions, probes and pings alone. They go on over a path that carries nothing else.
 FLOOR_MBPS = 0.1
 
 
@@ -47,7 +47,7 @@ class StandbyCarries:
 def _wanted(move: Takeover) -> list[tuple[str, str]]:
     return [
         (f"{move.cloud} out and back", move.survivor.name),
-        (f"{move.cloud} load", f"at least {SHARE:.0%} on {move.survivor.name}"),
+        (f"{move.cloud} load", f"at least {SHARE:.0%} on {move.survivor.name}, or all but {FLOOR_MBPS:g} Mbps"),
         (f"{move.survivor.name} probes", "none lost"),
     ]
 
@@ -84,7 +84,8 @@ def _share(loads: Mapping[str, float] | None, survivor: str, before_mbps: float 
         return "unknown", None
     total = sum(loads.values())
     if total >= FLOOR_MBPS:
-        return f"{loads[survivor] / total:.1%}", loads[survivor] / total >= SHARE
+        share, elsewhere = loads[survivor] / total, total - loads[survivor]
+        return f"{share:.1%}, {elsewhere:.2f} Mbps elsewhere", share >= SHARE or elsewhere < FLOOR_MBPS
     was = "unknown" if before_mbps is None else f"{before_mbps:.2f} Mbps"
     idle = None if before_mbps is None else before_mbps < FLOOR_MBPS
     return f"{total:.2f} Mbps in all, was {was}", idle

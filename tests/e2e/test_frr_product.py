@@ -268,7 +268,7 @@ def test_drain_and_undo_lose_no_packet_and_put_back_exactly_what_was(cli: Cli, w
     before = cli.plan()
     cli.ok("lab", "traffic", "--reset")
     run = cli.drain(cli.change(), "--json")
-    assert run.code == 0, run.err
+    assert run.code == 0, f"{run.err}\n{run.out}"
     assert run.json["state"] == "COMPLETED"
     watch.until("drained: both clouds on port-b, both ways", lambda d: carried(d, out=PORT_B, back=PORT_B), 10)
     drained = cli.ok("lab", "traffic", "--json").json["clouds"]
