@@ -189,6 +189,7 @@ async def test_stats_grow_with_the_load_and_come_in_both_spellings(
     assert peering["primarybytesIn"] == stats["primaryBytesIn"]
 
 
+@pytest.mark.alone
 async def test_long_operations_are_polled_on_the_same_origin_and_end_soon(client: httpx.AsyncClient) -> None:
     accepted = await client.post(f"{PEERING}/routeTables/primary")
     for header in ("Azure-AsyncOperation", "Location"):

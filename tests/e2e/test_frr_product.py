@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, source, until
 
-pytestmark = [pytest.mark.alone, pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
 
 #: What the plants may lose when a primary port dies, into the cloud and out of it.
 EGRESS_GAP_MS, RETURN_GAP_MS = 1200, 5000
@@ -61,6 +61,7 @@ def steady(document: Document) -> bool:
     return document["verdict"] == "healthy" and carried(document, out=PORT_A, back=PORT_A)
 
 
+@pytest.mark.alone
 def test_steady_state_is_healthy_both_ways_and_measured(cli: Cli, watch: Observer) -> None:
     result = cli.run("status", "--json")
     document = result.json
@@ -71,6 +72,7 @@ def test_steady_state_is_healthy_both_ways_and_measured(cli: Cli, watch: Observe
     assert all(p["rtt_ms"] is not None and p["loss_pct"] == 0 for p in document["paths"])
 
 
+@pytest.mark.alone
 def test_a_silent_loss_of_port_a_shows_within_1_5_s_with_its_layer_and_reason(cli: Cli, watch: Observer) -> None:
     cli.ok("lab", "traffic", "--reset")
     cli.ok("lab", "fail", "port-a", "--silent")
@@ -264,6 +266,7 @@ def lost(counts: dict[str, dict[str, float]]) -> dict[str, float]:
     return {name: max(0.0, c["sent"] - c["received"] - 4) for name, c in counts.items()}
 
 
+@pytest.mark.alone
 def test_drain_and_undo_lose_no_packet_and_put_back_exactly_what_was(cli: Cli, watch: Observer) -> None:
     before = cli.plan()
     cli.ok("lab", "traffic", "--reset")

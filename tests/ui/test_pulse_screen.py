@@ -47,6 +47,7 @@ async def test_screens_are_there_before_anything_is_connected(world: World) -> N
         assert app.sight.health is None
 
 
+@pytest.mark.alone
 async def test_source_that_never_answers_leaves_keys_answered(world: World) -> None:
     app = world.app(source=SilentSource, desk=False)
     async with app.run_test(size=NARROW):

@@ -296,7 +296,8 @@ def raw(snapshot: Snapshot) -> Snapshot:
 
 def with_faults(site: Site, snapshot: Snapshot) -> Snapshot:
     """dx-1 lost 192 s ago, azure/vpn-2 not heard of for 94 s, the fabric's API failing."""
-    from network.observation import BfdHere, ProbeResult, SessionThere
+    from network.measured import ProbeResult
+    from network.observation import BfdHere, SessionThere
     from tests.sample import routes, seen
 
     lost = NOW - timedelta(seconds=192)

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from network import measured as m
 from network import observation as o
 from network.events import Events, ProviderEvent
 from network.health import SiteHealth, judge
@@ -86,7 +87,7 @@ FACTS: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.FAILOVER_TESTS: st.builds(
         o.FailoverTests, several(st.builds(o.FailoverTest, PATHS, FLAGS, WORDS, MOMENTS, MOMENTS))
     ),
-    Kind.PROBE: st.builds(o.ProbeResult, st.integers(0, 9), st.integers(0, 9), FIGURES, FLAGS, WORDS),
+    Kind.PROBE: st.builds(m.ProbeResult, st.integers(0, 9), st.integers(0, 9), FIGURES, FLAGS, WORDS),
     Kind.RIDES: st.builds(o.Rides, st.sampled_from([None, "vxc-azure-a", "vpn-azure-1", "lo"])),
     Kind.OPTICS: st.builds(o.Optics, FIGURES, FIGURES, st.none() | FLAGS),
     Kind.EVENTS: st.builds(Events, several(EVENTS)),
@@ -178,7 +179,7 @@ FAILING: dict[Kind, list[object]] = {
     Kind.CIRCUIT: [o.Circuit(up=False, state="down"), o.Circuit(up=True, state="poor", degraded=True)],
     Kind.SESSION_THERE: [o.SessionThere(up=False, state="down")],
     Kind.ATTACHMENT: [o.Attachment(up=False, state="detached")],
-    Kind.PROBE: [o.ProbeResult(3, 0, None), o.ProbeResult(9, 6, 4.0)],
+    Kind.PROBE: [m.ProbeResult(3, 0, None), m.ProbeResult(9, 6, 4.0)],
 }
 FAILURES = [(key, fact) for key in KEYS for fact in FAILING.get(key[0], [])]
 
