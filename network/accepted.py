@@ -22,8 +22,10 @@ def alerts(view: View) -> Iterator[Alert]:
         found: dict[str, list[str]] = {}
         for route in seen.routes if seen else ():
             key = path.cloud, route.prefix
-            if route.accepted and (fault := verdicts.setdefault(key, _fault(view, *key))):
-                found.setdefault(fault, []).append(route.prefix)
+            if key not in verdicts:
+                verdicts[key] = _fault(view, *key)
+            if route.accepted and verdicts[key]:
+                found.setdefault(verdicts[key], []).append(route.prefix)
         yield from _alerts(path, found)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from network.measured import ProbeResult
 from network.observation import (
@@ -44,30 +45,38 @@ class SourceState:
 
 def _differs(before: object, after: object) -> bool:
     """The state of two facts, not their figures; a part that was not known, or is not any more, is no change."""
-    if before is after or before == after:
+    read = _STATES.get(type(after))
+    if read is None or before is after or type(before) is not type(after):
         return False
-    pairs = zip(state_of(before), state_of(after), strict=False)
-    return any(old is not None and new is not None and old != new for old, new in pairs)
+    old, new = read(before), read(after)
+    return old != new and any(a is not None and b is not None and a != b for a, b in zip(old, new, strict=True))
 
 
-def state_of(fact: object) -> tuple[object, ...]:
-    """What of a fact is a state or counts losses: rates, ages and prefix counts come and go without a change."""
-    match fact:
-        case SessionHere():
-            return fact.state, fact.admin_shut, fact.over_limit, fact.no_policy, fact.drops
-        case BfdHere():
-            return fact.status, fact.drops
-        case Link():
-            return fact.admin_up, fact.oper_up, fact.downs
-        case FabricPort() | FabricVxc():
-            return fact.up, fact.status
-        case Circuit() | SessionThere() | Attachment():
-            return fact.up, fact.state
-        case ProbeResult():
-            return fact.pinned, fact.received == 0
-        case Routes():
-            return (frozenset((path.peer, path.best, path.valid) for path in fact.paths),)
-    return ()
+def _choices(fact: Routes) -> tuple[object, ...]:
+    return (frozenset((path.peer, path.best, path.valid) for path in fact.paths),)
+
+
+def _told(fact: Circuit | SessionThere | Attachment) -> tuple[object, ...]:
+    return fact.up, fact.state
+
+
+def _in_fabric(fact: FabricPort | FabricVxc) -> tuple[object, ...]:
+    return fact.up, fact.status
+
+
+#: What of a fact is a state or counts losses: rates, ages and prefix counts come and go without a change.
+_STATES: dict[type, Callable[[Any], tuple[object, ...]]] = {
+    SessionHere: attrgetter("state", "admin_shut", "over_limit", "no_policy", "drops"),
+    BfdHere: attrgetter("status", "drops"),
+    Link: attrgetter("admin_up", "oper_up", "downs"),
+    FabricPort: _in_fabric,
+    FabricVxc: _in_fabric,
+    Circuit: _told,
+    SessionThere: _told,
+    Attachment: _told,
+    ProbeResult: lambda fact: (fact.pinned, fact.received == 0),
+    Routes: _choices,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -346,6 +346,7 @@ class Prober:
         return found
 
 
+@pytest.mark.alone
 async def test_reflectors_answer_with_the_paths_own_delay_while_it_carries(lab: Lab) -> None:
     assert set(lab.lab.probe_ports) == {path.name for path in SITE.paths}
     probers = {name: Prober(port) for name, port in lab.lab.probe_ports.items()}
