@@ -70,10 +70,11 @@ def _event(view: View, seen: Observation, event: ProviderEvent, paths: Sequence[
         f"{'ends ' + _stamp(event.ends) if event.ends else 'its end is not known'}: {event.title}; "
         f"touches {', '.join(event.touches)}{names}{left}{old}"
     )
-    grave = "warning" if began or event.emergency or left else "info"
+    ours = event.kind == "change"  # a window in which we may work takes nothing away by itself
+    grave = "warning" if not ours and (began or event.emergency or left) else "info"
     where = hit[0].name if len(hit) == 1 else event.touches[0]
     since = event.starts if began else None
-    fitting = remedies.before(view.site, event.touches) if hit else ()
+    fitting = remedies.before(view.site, event.touches) if hit and not ours else ()
     return Alert(f"maintenance:{event.system}:{event.id}", grave, where, text, since, fitting)
 
 

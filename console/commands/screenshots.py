@@ -41,6 +41,7 @@ def screenshots(folder: Path) -> Exit:
 async def _pictures(chosen: Chosen) -> dict[str, str]:
     change = await asyncio.to_thread(_lab, "change-new", ci=["port-a"], window=120, state="implement")
     made = {"pulse-120x40": await _pulse(chosen, WIDE), "pulse-80x24": await _pulse(chosen, NARROW)}
+    made |= {"forecast-80x24": await _what_if(chosen)}
     made |= await _run(chosen, str(change["number"]))
     await asyncio.to_thread(_lab, "fail", thing="dx-1", silent=False, oneway=False, supernet=False, fault=None)
     made["fault-120x40"] = await _pulse(chosen, WIDE, down=True)
@@ -79,6 +80,21 @@ async def _shown(chosen: Chosen, size: tuple[int, int]) -> AsyncIterator[tuple[I
 async def _pulse(chosen: Chosen, size: tuple[int, int], *, down: bool = False) -> str:
     async with _shown(chosen, size) as (app, pilot):
         await _until(lambda: _settled(app, down=down), "every source has answered")
+        return await _picture(app, pilot)
+
+
+async def _what_if(chosen: Chosen) -> str:
+    """What the loss of the port that carries both clouds would do."""
+    from console.ui.widgets.lines import Lines
+
+    async with _shown(chosen, NARROW) as (app, pilot):
+        await _until(lambda: _settled(app, down=False), "every source has answered")
+        await pilot.press("f")
+        await pilot.pause()
+        foreseen = app.screen.query_one("#forecast", Lines)
+        await _until(
+            lambda: "UNKNOWN" not in foreseen.text and foreseen.text != "", "everything is known that it takes"
+        )
         return await _picture(app, pilot)
 
 

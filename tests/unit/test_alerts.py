@@ -261,6 +261,14 @@ def test_maintenance_that_runs_or_leaves_too_little_is_a_warning(fact: Observati
     assert alerts(fact)["maintenance:megaport:MAINT-7"].severity == "warning"
 
 
+def test_our_own_change_is_a_window_and_takes_nothing_away_by_itself() -> None:
+    change = ProviderEvent(
+        "CHG0030001", "servicenow", "change", "running", "planned work", NOW, None, ("port-a", "port-b")
+    )
+    alert = alerts(seen(Kind.EVENTS, "servicenow", Events((change,))))["maintenance:servicenow:CHG0030001"]
+    assert (alert.severity, alert.runbooks) == ("info", ())
+
+
 def test_what_maintenance_would_leave_is_said() -> None:
     text = alerts(event("announced", "port-a", "port-b", "isp-1"))["maintenance:megaport:MAINT-7"].text
     assert "azure is left with one failure domain (edge-2, isp-2, vpn-azure-2, vpngw-azure)" in text
