@@ -73,12 +73,13 @@ def paths_text(health: SiteHealth, *, colour: bool) -> str:
     return "\n".join(rows)
 
 
-def path_text(site: Site, snapshot: Snapshot, path: PathHealth, now: datetime) -> str:
-    """One path: its layers, then the evidence behind each, with source and age."""
+def path_text(site: Site, snapshot: Snapshot, path: PathHealth, now: datetime, proof: Sequence[str] = ()) -> str:
+    """One path: its layers, of a VPN path its proof, then the evidence behind each, with source and age."""
     lines = [f"{path.name}  {path.role}  {view.MARKS[path.verdict]} {path.verdict.value}  {path.why}".rstrip()]
     for row in view.layer_rows(path):
         cells = (f"{cell.text:<{width}}" for cell, width in zip(row, (3, 10, 9, 48, 20), strict=True))
         lines.append("  " + " ".join(cells).rstrip())
+    lines += proof
     for item in evidence_of(site, snapshot, path):
         lines.append(f"  -- {item.kind.value}: {item.source}, {view.span(item.age_s(now))} ago: {item.evidence}")
         lines += [f"     {line}" for line in item.raw.splitlines()[:40]]

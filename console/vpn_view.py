@@ -48,11 +48,27 @@ def _direction(way: Direction) -> dict[str, Any]:
     }
 
 
-def text(found: VpnProof) -> str:
+def lines(found: VpnProof) -> list[str]:
     """The proof as lines: the sum first, then the five marks."""
-    lines = [f"  proof: {'proven' if found.proven else 'not proven'}"]
+    shown = [f"  proof: {'proven' if found.proven else 'not proven'}"]
     for name, mark in found.marks.items():
         age = view.span(mark.age_s) if mark.age_s is not None else ""
         letter = view.MARKS[mark.verdict]
-        lines.append(f"  {letter:<3} {name:<10} {mark.verdict.value:<9} {mark.why:<48} {age} {mark.source}".rstrip())
-    return "\n".join(lines)
+        shown.append(f"  {letter:<3} {name:<10} {mark.verdict.value:<9} {mark.why:<48} {age} {mark.source}".rstrip())
+    return shown
+
+
+def cells(found: VpnProof) -> list[list[view.Cell]]:
+    """The same for a screen: mark, name, word, age with its source, then why, as the layers above it."""
+    return [
+        [
+            view.Cell(f"{view.MARKS[mark.verdict]} ", view.tone(mark.verdict)),
+            view.Cell(f"{name:<11}"),
+            view.Cell(f"{mark.verdict.value:<9}", view.tone(mark.verdict)),
+            view.Cell(
+                f"{view.span(mark.age_s) if mark.age_s is not None else ''} {mark.source}".strip().ljust(17), "dim"
+            ),
+            view.Cell(mark.why),
+        ]
+        for name, mark in found.marks.items()
+    ]

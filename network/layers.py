@@ -39,6 +39,9 @@ STANDS = frozenset({Verdict.UP, Verdict.DEGRADED})
 #: Sources that an unknown layer names at most.
 FAILING_SHOWN = 3
 
+#: Probes of the long count from which on it alone says what is grey.
+EARLY_SENT = 50
+
 LAYERS = ("port", "vxc", "circuit", "bgp_here", "bgp_there", "bfd", "attach", "probe")
 
 
@@ -199,6 +202,11 @@ def _probe(seen: ProbeResult, view: View, path: Path) -> Layer:
     if grey := locate(view, path):
         since = (view.now - grey.since).total_seconds() if grey.since else None
         return Layer(Verdict.DEGRADED, grey.text, since_s=since)
-    if seen.long is None and seen.loss_pct > view.site.policy.loss_limit_pct:
-        return Layer(Verdict.DEGRADED, f"{seen.loss_pct:.0f} % of the probes lost")
+    if seen.loss_pct > view.site.policy.loss_limit_pct and _too_few_to_tell(seen):
+        return Layer(Verdict.DEGRADED, f"{seen.loss_pct:.0f} % of the probes lost ({seen.sent} sent)")
     return UP
+
+
+def _too_few_to_tell(seen: ProbeResult) -> bool:
+    """A first look has no long count to tell a grey path from noise: losses at more than one time are no health."""
+    return seen.long is None or (seen.long.sent < EARLY_SENT and seen.long.times > 1)

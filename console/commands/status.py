@@ -112,9 +112,9 @@ def _path_text(seen: View, health: SiteHealth, name: str | None) -> str:
 
     if name is None:
         return paths_text(health, colour=False)
-    shown = path_text(seen.site, seen.snapshot, health.path(name), seen.now)
     path = seen.site.path(name)
-    return f"{shown}\n{vpn_view.text(proof(seen, path))}" if path.kind == "vpn" else shown
+    marks = vpn_view.lines(proof(seen, path)) if path.kind == "vpn" else []
+    return path_text(seen.site, seen.snapshot, health.path(name), seen.now, marks)
 
 
 def _table(key: str, rows: list[dict[str, Any]], text: Callable[[], str], *, as_json: bool) -> Exit:

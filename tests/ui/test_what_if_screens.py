@@ -17,7 +17,7 @@ from tests.sample import NOW, healthy, seen
 from tests.truth import World as Network
 from tests.truth import snapshot_of
 from tests.ui.test_pulse_screen import NARROW, WIDE, judged, text
-from tests.ui.world import World, with_faults
+from tests.ui.world import World, wait_for, with_faults
 
 MAINTENANCE = ProviderEvent(
     "CSS-7", "megaport", "maintenance", "announced", "Software upgrade", NOW + timedelta(days=2),
@@ -144,8 +144,14 @@ def opened(app: InterlockApp, *keys: str) -> Any:
         await judged(app)
         await pilot.press(*keys)
         await pilot.pause()
+        box = app.screen.query("#forecast, #calendar").first(Lines)
+        await wait_for(lambda: box.id == "calendar" or wide(box.text), "its lines fit the box")
 
     return before
+
+
+def wide(said: str) -> bool:
+    return max(map(len, said.splitlines()), default=0) > 60
 
 
 @pytest.mark.parametrize("keys", [("f",), ("c",)], ids=["forecast", "calendar"])
@@ -153,3 +159,18 @@ def test_pictures(world: World, snap_compare: Any, keys: tuple[str, ...]) -> Non
     foreseeable(world)
     app = world.app(desk=False)
     assert snap_compare(app, terminal_size=NARROW, run_before=opened(app, *keys))
+
+
+async def test_a_vpn_path_shows_whether_it_would_carry(world: World) -> None:
+    foreseeable(world)
+    app = world.app(desk=False)
+    async with app.run_test(size=WIDE) as pilot:
+        await judged(app)
+        await pilot.press("j", "j", "enter")
+        await pilot.pause()
+        said = shown(app, "proof")
+        assert "would carry: " in said
+        assert all(mark in said for mark in ("ike", "bgp", "rides", "coverage", "probe"))
+        await pilot.press("escape", "k", "enter")
+        await pilot.pause()
+        assert not app.screen.query_one("#proof").display, "a private path has no tunnel to prove"

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from network.health import PathHealth, SiteHealth, judge
-from network.measured import ProbeResult
+from network.measured import LossCount, ProbeResult
 from network.observation import (
     BfdHere,
     FabricPort,
@@ -278,3 +278,17 @@ def test_symmetry_across_a_stateful_device_makes_the_cloud_impaired() -> None:
     alert = next(a for a in health.alerts if a.id == "asymmetry:azure")
     assert alert.severity == "critical"
     assert "back by azure/er-secondary (measured on our interfaces): replies miss azure-firewall" in alert.text
+
+
+@pytest.mark.parametrize(
+    ("long", "verdict"),
+    [
+        (LossCount(sent=8, lost=2, times=2), Verdict.DEGRADED),
+        (LossCount(sent=8, lost=1, times=1), Verdict.UP),
+        (LossCount(sent=400, lost=2, times=2), Verdict.UP),
+        (None, Verdict.DEGRADED),
+    ],
+)
+def test_a_first_look_at_a_lossy_path_is_no_health(long: LossCount | None, verdict: Verdict) -> None:
+    lossy = seen(Kind.PROBE, "azure/er-primary", ProbeResult(8, 6, 4.1, long=long))
+    assert judge(SITE, healthy(SITE).with_observations([lossy]), NOW).path("azure/er-primary").verdict is verdict

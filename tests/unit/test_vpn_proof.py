@@ -96,7 +96,7 @@ def test_the_document_and_the_text_say_the_same() -> None:
     assert document["coverage"]["out"] == {
         "complete": True, "missing": [], "taken": [], "basis": "routes to the declared prefixes", "unknown": "",
     }  # fmt: skip
-    text = vpn_view.text(found)
+    text = "\n".join(vpn_view.lines(found))
     assert "not proven" in text
     assert "X   rides      down      the session rides vxc-aws-a, not vpn-aws-1" in text
     rows = [{"name": path.name} for path in SITE.paths]
