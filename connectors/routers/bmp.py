@@ -19,6 +19,7 @@ from network.observation import BmpFeed
 
 CONNECT_S = 3.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+KEEP_GAP_S = 0.1
 KEEP_S, FRESH_S = 5.0, 15.0  # how often a feed's state is said again, and for how long it holds
 LASTING_S = 10.0  # a stream that lasted so long was well: the next attempt need not wait
 STRANGERS = 16  # connections that have not yet said who they are
@@ -75,6 +76,7 @@ class BmpStream:
                 feed.compare(snapshot, self._clock())
             self._publish()
             revision = max(snapshot.revision, self._sink.snapshot.revision)
+            await asyncio.sleep(KEEP_GAP_S)  # reading a snapshot folds it: not for each router's poll
 
     async def _dial(self, feed: RouterFeed, address: str) -> None:
         failures = 0

