@@ -120,6 +120,10 @@ def edges_of(site: Site) -> list[dict[str, Any]]:
     return found
 
 
+#: Polls of each router after which none is a first one any more.
+SETTLED = 3
+
+
 def memory_mb() -> float:
     status = FilePath("/proc/self/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
@@ -138,7 +142,9 @@ async def watch(site: Site, ports: list[int], authority: Authority, seconds: flo
         while not all(state.ok for state in collector.snapshot.sources.values()):  # noqa: ASYNC110 -- many events
             await asyncio.sleep(0.1)
     connected = time.perf_counter() - began
-    await asyncio.sleep(2.0)  # out of the first polls, which ask everything
+    async with asyncio.timeout(60):
+        while min(source.polls for source in sources) < SETTLED:  # noqa: ASYNC110 -- the first polls ask everything
+            await asyncio.sleep(0.1)
     polls, start = sum(source.polls for source in sources), time.perf_counter()
     figures = await measure(site, collector, seconds)
     figures["polls_s"] = (sum(source.polls for source in sources) - polls) / (time.perf_counter() - start)
