@@ -50,6 +50,9 @@ def dark_after_loss_of(
 
     `riding`: what a path falls with beside its own, by name, for a tunnel whose session rides another path.
     """
-    more = riding or {}
-    sets = [domains_of(site, path) | more.get(path.name, frozenset()) for path in usable]
+    sets = [_with(domains_of(site, path), riding.get(path.name) if riding else None) for path in usable]
     return tuple(sorted(frozenset.intersection(*sets))) if sets else ()
+
+
+def _with(own: frozenset[str], more: frozenset[str] | None) -> frozenset[str]:
+    return own | more if more else own  # a union with nothing is a copy, and there are thousands
