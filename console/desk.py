@@ -137,7 +137,9 @@ class Desk:
             raise Refused(f"the plan has changed: {plan.hash} now, {plan_hash} approved. Look at it again")
         gate = self._gate(change, plan.target, plan.touches)
         await self._refuse_closed(gate, change)
-        await self._scene.router(plan.touches[-1]).running_config()  # the credential works before anything is begun
+        for router in self._watch.site.routers:  # the credential works before anything is begun
+            if router.name in plan.touches:
+                await self._scene.router(router.name).running_config()
         run = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, change, plan.locks)
         return await self._begin(run, gate)
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from network.inventory import Site
 from network.located import Fault, Located, NotYaml, reason
 from network.sitecheck import nearest
-
-Risk = Literal["reading", "reversible", "restore", "traffic-moving", "last-spare", "irreversible"]
+from runbooks.model import Risk
 
 
 class BookError(Exception):
@@ -34,16 +33,17 @@ class Parameter(BaseModel):
 
 
 class BookStep(BaseModel):
-    """A step as written. `${name}` stands for a parameter, `${cloud}` for the turn of `for_each: cloud`."""
+    """A step as written. `${name}` stands for a parameter, `${cloud}` and `${router}` for the turn of `for_each`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     id: str
-    kind: Literal["check", "wait", "act"]
+    kind: Literal["check", "wait_until", "act", "measure"]
     verb: str
     title: str
     risk: Risk
-    for_each: Literal["cloud"] | None = None
+    for_each: tuple[Literal["cloud", "router"], ...] = ()
+    group: str | None = None
     args: dict[str, str] = Field(default_factory=dict, alias="with")
     timeout_s: float | None = Field(default=None, gt=0)
 

@@ -57,6 +57,10 @@ class Effects(Protocol):
         """Return when the condition holds, or when step.timeout_s is over; `report` shows the way there."""
         ...
 
+    async def measure(self, step: StepDef) -> Finding:
+        """Take a measurement; its figures are the finding's evidence. `ok` False: taken, and outside its bound."""
+        ...
+
     async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
         """Send what the step says and return evidence; `token` is an idempotency key for this attempt.
 
@@ -86,6 +90,10 @@ class Operator(Protocol):
 
     async def confirm(self, view: RunView, step: StepDef) -> bool | None: ...
 
+    async def evidence(self, view: RunView, step: StepDef) -> Mapping[str, str] | None:
+        """What the person gives for a manual step, by the names in step.evidence; empty: it was not done."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -93,3 +101,8 @@ class Ports:
     gate: Gate
     notes: Notes
     operator: Operator
+
+
+def named(error: Exception) -> str:
+    """An error as the log shows it: its class is half of what it says."""
+    return f"{type(error).__name__}: {error}"

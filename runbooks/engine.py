@@ -10,15 +10,16 @@ on with `drive` from where the log ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from runbooks.effects import Finding, GateVerdict, NotSent, Ports, Seen, WindowPassed
+from runbooks.acting import Actor
+from runbooks.effects import GateVerdict, Ports, named
 from runbooks.hold import Hold
-from runbooks.journal import Conflict, FenceLost, Journal, JournalError, JournalUnavailable
+from runbooks.journal import Conflict, Journal
 from runbooks.machine import fold, next_op
-from runbooks.model import Event, Phase, StepDef, steps_of
+from runbooks.model import StepDef, steps_of
 from runbooks.ops import (
     Act,
     Approve,
@@ -27,6 +28,8 @@ from runbooks.ops import (
     Close,
     Confirm,
     Gate,
+    Measure,
+    Note,
     Nothing,
     Observe,
     Op,
@@ -36,15 +39,11 @@ from runbooks.ops import (
     Wait,
     observed_as,
 )
+from runbooks.reading import Reader
 from runbooks.view import RunView
 
-T = TypeVar("T")
-
-GRACE_S = 5.0  # a verb knows its own deadline; this much later the engine no longer believes that it does
-PROGRESS_S = 1.0  # a wait's samples are written at most this often
 TELL_S = 10.0  # for one note
 GATE_POLL_S = 5.0  # a closed gate is asked again this often
-RETRY_S = (0.5, 1.0, 2.0, 4.0)  # for a result: it is known here alone until the journal has it
 
 UntilConfirm = Callable[[RunView, StepDef], bool]
 
@@ -101,28 +100,13 @@ async def view_of(journal: Journal, run_id: str) -> RunView:
     return fold(steps_of(row.definition), await journal.events(run_id))
 
 
-class SendWindow:
-    """Handed to an adapter as `send_allowed`: raises WindowPassed once the moment to send is over."""
-
-    def __init__(self, boottime: Callable[[], float], window_s: float, lost: Callable[[], bool]) -> None:
-        self._boottime, self._window_s, self._lost = boottime, window_s, lost
-        self._opened = boottime()
-        self.sends = 0
-
-    def __call__(self) -> None:
-        late_s = self._boottime() - self._opened
-        if self._lost():
-            raise WindowPassed("another console has taken the run over")
-        if late_s > self._window_s:
-            raise WindowPassed(f"{late_s:.1f} s after its intent; {self._window_s:g} s are allowed")
-        self.sends += 1
-
-
 class _Drive:
     """One call of `drive`: each operation of the machine, performed on one held run."""
 
     def __init__(self, engine: Engine, hold: Hold, until_confirm: UntilConfirm | None) -> None:
         self._engine, self._ports, self._hold = engine, engine.ports, hold
+        self._reader = Reader(hold, engine.ports.effects)
+        self._actor = Actor(hold, engine.ports.effects, engine.boottime, engine.new_id)
         self._until_confirm = until_confirm
         self._gate_told = ("", "")  # a gate that stays closed is written down once
 
@@ -137,10 +121,12 @@ class _Drive:
 
     async def _perform(self, op: Op) -> bool:  # noqa: C901 - one case for each operation, none with logic
         match op:
-            case Check() | Wait() | Verify():
-                await self._read(op)
+            case Check() | Wait() | Measure() | Verify():
+                await self._reader.read(op)
+            case Note():
+                await self._hold.write("step.noted", {"text": self._hold.steps[op.step].text}, step=op.step)
             case Act():
-                await self._act(op)
+                await self._actor.act(op)
             case Observe():
                 await self._observe(op)
             case Gate():
@@ -157,134 +143,21 @@ class _Drive:
                 await self._hold.write("run.closed", data, expect=True)
             case Reject(rejection):
                 await self._hold.reject(rejection)
-            case Nothing("paused"):
+            case Nothing("paused" | "unsure"):
                 await self._hold.news_within(None)
             case AwaitDecision() | Nothing():
                 return False
         return True
 
-    # -- reading: may be repeated, may be dropped
-
-    async def _read(self, op: Check | Wait | Verify) -> None:
-        step = self._hold.steps[op.step]
-        if not isinstance(op, Verify):
-            await self._hold.write("step.started", {}, step=op.step)
-        finding = await self._hold.while_due(op, self._found(op, step))
-        if finding is not None:
-            phase: Phase = op.phase if isinstance(op, Verify) else "do"
-            data = {"ok": finding.ok, "reason": finding.reason, "evidence": finding.evidence}
-            await self._hold.write(_found_as(op, finding), data, step=op.step, phase=phase)
-
-    def _asked(self, op: Check | Wait | Verify, step: StepDef) -> Awaitable[Finding]:
-        match op:
-            case Check():
-                return self._ports.effects.check(step)
-            case Wait():
-                return self._wait(step)
-            case Verify(phase=phase):
-                return self._ports.effects.verify(step, phase)
-
-    async def _found(self, op: Check | Wait | Verify, step: StepDef) -> Finding:
-        """Whatever goes wrong while reading, the answer is unknown: never healthy, and never harm."""
-        deadline_s = step.timeout_s + GRACE_S
-        try:
-            async with asyncio.timeout(deadline_s):
-                return await self._asked(op, step)
-        except TimeoutError:
-            return Finding(None, f"no answer within {deadline_s:g} s")
-        except Exception as error:  # noqa: BLE001 - an adapter may raise anything; none of it may stop a run
-            return Finding(None, f"could not be read: {_name(error)}")
-
-    async def _wait(self, step: StepDef) -> Finding:
-        latest: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(maxsize=1)
-        recorder = asyncio.create_task(self._record(step, latest))
-        try:
-            return await self._ports.effects.wait(step, lambda sample: _put_latest(latest, sample))
-        finally:
-            recorder.cancel()
-            await asyncio.wait({recorder})
-
-    async def _record(self, step: StepDef, latest: asyncio.Queue[Mapping[str, Any]]) -> None:
-        while True:
-            sample = await latest.get()
-            try:
-                await self._hold.append("wait.progress", sample, step=step.id, phase="do")
-            except JournalError:
-                return  # the entry that ends the wait meets the same error, and there it stops the run
-            await asyncio.sleep(PROGRESS_S)
-
-    # -- acting: never repeated, never dropped
-
-    async def _act(self, op: Act) -> None:
-        step = self._hold.steps[op.step]
-        token = f"{self._hold.run_id}:{op.step}:{op.phase}:{op.attempt}:f{self._hold.fence}"
-        window = SendWindow(self._engine.boottime, step.window_s, lambda: self._hold.lost)
-        intent = {
-            "commands": list(step.commands if op.phase == "do" else step.undo),
-            "idempotency_key": token,
-            "window_s": step.window_s,
-            "timeout_s": step.timeout_s,
-        }
-        event = await self._hold.write(
-            "act.intent", intent, step=op.step, phase=op.phase, attempt=op.attempt, expect=True
-        )
-        try:
-            kind, data = await self._outcome(op, step, token, window)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._result(op, event, "act.interrupted", {"reason": "cancelled while acting"}))
-            raise
-        await self._result(op, event, kind, data)
-
-    async def _outcome(self, op: Act, step: StepDef, token: str, window: SendWindow) -> tuple[str, Mapping[str, Any]]:
-        """Perform the effect and say how it ended. Only a proof makes it "not sent"; all else is unknown."""
-        try:
-            async with asyncio.timeout(step.timeout_s):
-                evidence = await self._ports.effects.act(step, op.phase, token, window)
-        except WindowPassed as late:
-            # The window can close between two sends of one act: then something was sent.
-            return ("act.interrupted" if window.sends else "act.not_sent"), {"reason": str(late)}
-        except NotSent as proof:
-            return "act.not_sent", {"reason": f"nothing was sent: {proof}"}
-        except TimeoutError:
-            return "act.interrupted", {"reason": f"no answer within {step.timeout_s:g} s"}
-        except Exception as error:  # noqa: BLE001 - an adapter may raise anything: the outcome is unknown
-            return "act.interrupted", {"reason": _name(error)}
-        return "act.result", {"evidence": evidence}
-
-    async def _result(self, op: Act, intent: Event, kind: str, data: Mapping[str, Any]) -> None:
-        """Write a result, which nobody else knows: with patience, and as a late report if the run was lost."""
-        where: dict[str, Any] = {"step": op.step, "phase": op.phase, "attempt": op.attempt}
-        uid = self._engine.new_id()
-        for pause_s in (*RETRY_S, None):
-            try:
-                await self._hold.write(kind, data, **where, uid=uid)
-                return
-            except FenceLost:
-                await self._hold.late("late.act.result", {"result": kind, **data}, reply_to=intent.seq, **where)
-                raise
-            except JournalUnavailable:
-                if pause_s is None:
-                    raise
-                await asyncio.sleep(pause_s)
-
     async def _observe(self, op: Observe) -> None:
         if op.not_before is not None:
             await asyncio.sleep((op.not_before - self._engine.now()).total_seconds())
-        seen = await self._seen(self._hold.steps[op.step], op.phase)
+        seen = await self._reader.seen(self._hold.steps[op.step], op.phase)
         data: dict[str, Any] = {"seen": seen.state, "want": op.phase, "evidence": seen.evidence}
         kind = observed_as(op, self._hold.view, seen.state)
         if kind == "act.unknown":
             data["reason"] = f"the outcome is open: wanted {op.phase!r}, saw {seen.state!r}"
         await self._hold.write(kind, data, step=op.step, phase=op.phase, attempt=op.attempt)
-
-    async def _seen(self, step: StepDef, phase: Phase) -> Seen:
-        try:
-            async with asyncio.timeout(step.timeout_s):
-                return await self._ports.effects.observe(step, phase)
-        except TimeoutError:
-            return Seen("unknown", {"error": f"no answer within {step.timeout_s:g} s"})
-        except Exception as error:  # noqa: BLE001 - what cannot be seen is unknown
-            return Seen("unknown", {"error": _name(error)})
 
     # -- asking
 
@@ -309,7 +182,7 @@ class _Drive:
         except TimeoutError:
             return GateVerdict(open=False, reason=f"the gate did not answer within {step.timeout_s:g} s")
         except Exception as error:  # noqa: BLE001 - a gate that cannot be asked is closed
-            return GateVerdict(open=False, reason=f"the gate could not be asked: {_name(error)}")
+            return GateVerdict(open=False, reason=f"the gate could not be asked: {named(error)}")
 
     async def _ask(self, op: Confirm | Approve) -> None:
         step = self._hold.view.step(op.step)
@@ -322,35 +195,17 @@ class _Drive:
         if self._until_confirm is not None and self._until_confirm(self._hold.view, step):
             return False
         answer = await self._hold.while_due(op, self._answer(step))
-        if answer == "yes":
-            await self._hold.command("cmd.confirm", {}, step=op.step)
-        if answer == "no":
-            reason = f"{step.title or step.id}: not confirmed by {self._hold.user}"
-            await self._hold.command("cmd.abort", {"reason": reason})
+        match answer:
+            case {"no": why}:
+                await self._hold.command("cmd.abort", {"reason": f"{step.title or step.id}: {why} {self._hold.user}"})
+            case dict():
+                await self._hold.command("cmd.confirm", answer, step=op.step)
         return answer != "nobody"
 
-    async def _answer(self, step: StepDef) -> str:
-        """Ask the person here. No deadline: a person may take as long as it takes."""
+    async def _answer(self, step: StepDef) -> Mapping[str, Any] | str:
+        """Ask the person here: what the command carries, or "nobody". No deadline: it takes as long as it takes."""
+        if step.kind == "manual":
+            given = await self._ports.operator.evidence(self._hold.view, step)
+            return "nobody" if given is None else {"evidence": dict(given)} if given else {"no": "not done by"}
         answer = await self._ports.operator.confirm(self._hold.view, step)
-        return {True: "yes", False: "no", None: "nobody"}[answer]
-
-
-def _found_as(op: Check | Wait | Verify, finding: Finding) -> str:
-    match op:
-        case Check():
-            return "check.passed" if finding.ok else "check.failed"
-        case Wait():
-            return "wait.passed" if finding.ok else "verify.timeout"
-        case Verify():
-            return "verify.ok" if finding.ok else "verify.timeout"
-
-
-def _put_latest(queue: asyncio.Queue[Mapping[str, Any]], sample: Mapping[str, Any]) -> None:
-    """Keep only the newest sample that has not been written yet."""
-    if queue.full():
-        queue.get_nowait()
-    queue.put_nowait(sample)
-
-
-def _name(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+        return "nobody" if answer is None else {} if answer else {"no": "not confirmed by"}

@@ -9,7 +9,7 @@ two leaves an open intent, and an open intent has one way out: look at the devic
 seen is what was wanted, the run goes on; anything else is a question to a person. The machine never acts
 a second time on its own: another attempt needs a decision (`redo`), or a rollback that a person asked for.
 
-The tables below are the whole of it. STEP TABLES say how an event moves one step; RUN TABLE says in which
+Two tables are the whole of it. runbooks/tables.py says how an event moves one step; RUN TABLE below says in which
 run states an event counts and what it changes. A pair that is not in a table changes nothing, so that a
 log can always be folded: a log that cannot be read cannot be rolled back.
 """
@@ -22,6 +22,7 @@ from datetime import timedelta
 
 from runbooks.model import Event, Phase, StepDef
 from runbooks.ops import next_op
+from runbooks.tables import CHOICES, TABLES, UNDO
 from runbooks.view import (
     OPEN,
     SETTLED,
@@ -30,68 +31,10 @@ from runbooks.view import (
     Rejection,
     RunState,
     RunView,
-    StepState,
     StepView,
 )
 
 __all__ = ["apply", "fold", "next_op"]
-
-# ------------------------------------------------------------------------------------------ STEP TABLES
-
-StepTable = Mapping[tuple[StepState, str], StepState]
-
-# Both phases of an act step. `do` starts with the act; `undo` starts with a look, because what was never
-# done, or was put back by hand, must not be undone.
-ACT: StepTable = {
-    ("intent", "act.result"): "acted",
-    ("intent", "act.not_sent"): "failed",  # proven: nothing left the console
-    ("intent", "act.interrupted"): "observe",  # exception, timeout, Ctrl-C: the outcome is unknown
-    ("intent", "act.observed"): "acted",  # after a take-over: seen, as wanted
-    ("observe", "act.observed"): "acted",
-    ("intent", "act.unknown"): "unknown",  # seen, and not as wanted (or not to be seen)
-    ("observe", "act.unknown"): "unknown",
-    ("acted", "verify.ok"): "done",
-    ("acted", "verify.timeout"): "failed",
-    ("unknown", "redo"): "pending",
-    ("failed", "redo"): "pending",
-    ("unknown", "accept"): "acted",  # still to be verified
-    ("failed", "accept"): "acted",  # wait longer
-    ("unknown", "skip"): "skipped",
-    ("failed", "skip"): "skipped",
-    # A result that arrives from a driver which had lost the run: what we believed is open again.
-    ("acted", "late.act.result"): "acted",
-    ("done", "late.act.result"): "acted",
-    ("unknown", "late.act.result"): "intent",
-    ("observe", "late.act.result"): "intent",
-    ("failed", "late.act.result"): "intent",
-    ("skipped", "late.act.result"): "intent",
-    ("pending", "late.act.result"): "intent",
-}
-UNDO: StepTable = {
-    **ACT,
-    ("pending", "act.observed"): "done",  # already in the undo state: undone without acting
-    ("pending", "undo.due"): "due",
-    ("pending", "act.unknown"): "unknown",
-}
-READ: StepTable = {  # check and wait: they only read, so a crash in the middle just starts them again
-    ("pending", "step.started"): "running",
-    ("running", "check.passed"): "done",
-    ("running", "check.failed"): "failed",
-    ("running", "wait.passed"): "done",
-    ("running", "verify.timeout"): "failed",
-    ("failed", "redo"): "pending",
-    ("failed", "accept"): "done",
-    ("failed", "skip"): "skipped",
-}
-ASK: StepTable = {  # confirm and approve: a person's word, never the driver's
-    ("pending", "step.started"): "asked",
-    ("asked", "cmd.confirm"): "done",
-    ("asked", "cmd.approve"): "done",
-    ("pending", "cmd.approve"): "done",  # an approval may come before it is asked for; a confirmation not
-}
-CHOICES = ("redo", "accept", "skip", "rollback")  # what a person may decide; the first three move the step
-TABLES: Mapping[str, StepTable] = {"act": ACT, "check": READ, "wait": READ, "confirm": ASK, "approve": ASK}
-
 
 # ----------------------------------------------------------------------------------------------- folding
 
@@ -196,7 +139,7 @@ def _trouble(view: RunView, step: StepView, phase: Phase, event: Event) -> RunVi
     if event.kind == "check.failed" and not view.begun:
         return replace(view, refused=text)
     observed_harm = event.data.get("ok") is False  # unknown is not harm: it asks
-    if phase == "do" and step.spec.on_fail == "undo" and observed_harm and view.begun:
+    if phase == "do" and step.spec.on_failure == "undo" and observed_harm and view.begun:
         return replace(view, turn_back=text)
     return replace(view, question=Question(event.seq, step.id, phase, event.kind, text))
 
@@ -224,7 +167,7 @@ def _claimed(view: RunView, event: Event) -> RunView:
     After a take-over by force the old driver may still be sending: an open act is not looked at before it
     must have ended (`settle_until`).
     """
-    view = replace(view, driver=event.actor, gate_passed="", handover=False)
+    view = replace(view, driver=event.actor, gate_passed="", handover=False, unsure={})
     return _settling(view) if event.data.get("forced") else view
 
 
@@ -253,15 +196,18 @@ def _intended(view: RunView, _event: Event) -> RunView:
 
 def _started(view: RunView, event: Event) -> RunView:
     step = view.step(event.step)
-    if step is None or step.kind not in {"confirm", "approve"}:
+    if step is None or step.kind not in ASKING:
         return view
     return replace(view, waiting=f"{step.kind}: {step.title}")
 
 
 def _confirmed(view: RunView, event: Event) -> RunView:
     step = view.step(event.step)
-    if step is None or step.kind != "confirm" or step.do.state != "asked":
+    if step is None or step.kind not in {"confirm", "manual"} or step.do.state != "asked":
         return _reject(view, event, f"nothing asks for a confirmation of {event.step!r} now")
+    given: Mapping[str, str] = event.data.get("evidence") or {}
+    if missing := [name for name in step.spec.evidence if not str(given.get(name, "")).strip()]:
+        return _reject(view, event, f"{event.step!r} needs evidence: {', '.join(missing)}")
     return _answered(view, step, event)
 
 
@@ -320,6 +266,15 @@ def _abort(view: RunView, event: Event) -> RunView:
     return replace(view, turn_back=str(event.data.get("reason") or f"aborted by {event.actor}"))
 
 
+def _guard_unknown(view: RunView, event: Event) -> RunView:
+    """What a guard cannot see is neither healthy nor harm: no new act until it sees again."""
+    return replace(view, unsure={**view.unsure, str(event.data.get("guard")): str(event.data.get("reason", ""))})
+
+
+def _guard_clear(view: RunView, event: Event) -> RunView:
+    return replace(view, unsure={name: why for name, why in view.unsure.items() if name != event.data.get("guard")})
+
+
 def _guard_tripped(view: RunView, event: Event) -> RunView:
     """The step's policy: hold, undo or finish. Only what was observed may undo; that is the guard's proof."""
     policy = event.data.get("policy")
@@ -340,7 +295,7 @@ def _turned(view: RunView, event: Event) -> RunView:
     )
     reason = str(event.data.get("reason") or view.turn_back)
     cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", gate_passed="")
-    return replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None)
+    return replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None, unsure={})
 
 
 def _closed(view: RunView, event: Event) -> RunView:
@@ -371,6 +326,7 @@ def _rejected(view: RunView, event: Event) -> RunView:
 # -------------------------------------------------------------------------------------------- RUN TABLE
 # event -> (the run states in which it counts, what it changes). The step tables have been applied before.
 
+ASKING = frozenset({"confirm", "approve", "manual"})
 FORWARD: frozenset[RunState] = frozenset({"RUNNING", "WAITING"})
 ABORTABLE: frozenset[RunState] = frozenset({"RUNNING", "WAITING", "PAUSED", "NEEDS_DECISION"})
 ANY_OPEN: frozenset[RunState] = ABORTABLE | {"ROLLING_BACK"}
@@ -392,6 +348,8 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "cmd.handover": (ANY_OPEN, _handover),
     "cmd.rejected": (ANY_OPEN, _rejected),
     "guard.tripped": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_tripped),
+    "guard.unknown": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_unknown),
+    "guard.clear": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_clear),
     "rollback.begin": (ANY_OPEN, _turned),
     "run.closed": (ANY_OPEN, _closed),
     "driver.claimed": (ANY_OPEN, _claimed),

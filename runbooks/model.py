@@ -11,12 +11,30 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-StepKind = Literal["check", "wait", "act", "confirm", "approve"]
+StepKind = Literal["check", "confirm", "approve", "act", "wait_until", "measure", "manual", "note"]
 Phase = Literal["do", "undo"]
+Risk = Literal["reading", "reversible", "restore", "traffic-moving", "last-spare", "irreversible"]
+#: What a step does when its driver must leave: stop where it is, put back, or end the atomic group first.
+ExitPolicy = Literal["hold", "undo", "finish"]
 
 
 class UnfitDefinition(ValueError):
     """A run's definition cannot be driven; the message names the step and what is wrong with it."""
+
+
+class GuardDef(BaseModel):
+    """A guard of a step: what must stay so while the step runs, and what happens when it is seen not to be so.
+
+    It trips after `k` of the last `n` samples say so: one bad sample is no harm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    name: str = Field(min_length=1)  # of a registered guard, such as "usable-domains"
+    args: dict[str, Any] = Field(default_factory=dict, alias="with")
+    policy: ExitPolicy = "hold"
+    k: int = Field(default=2, ge=1)
+    n: int = Field(default=3, ge=1)
 
 
 class StepDef(BaseModel):
@@ -33,9 +51,17 @@ class StepDef(BaseModel):
     commands: tuple[Any, ...] = ()  # exactly what `do` sends
     undo: tuple[Any, ...] = ()  # exactly what `undo` sends
     expect: tuple[Any, ...] = ()
+    risk: Risk = "reading"
+    text: str = ""  # what a person reads: of a confirm, a manual step or a note
+    evidence: tuple[str, ...] = ()  # manual: what the person must give, by name
     timeout_s: float = Field(default=30.0, gt=0)
+    samples: int = Field(default=1, ge=1)  # wait_until: so many in a row
+    spacing_s: float = Field(default=0.0, ge=0)  # wait_until: at least so long between two that count
     window_s: float = Field(default=5.0, gt=0)  # no send later than this after the intent (CLOCK_BOOTTIME)
-    on_fail: Literal["ask", "undo"] = "ask"  # what an *observed* failure after an act does; unknown asks
+    on_failure: Literal["ask", "undo"] = "ask"  # what an *observed* failure after an act does; unknown asks
+    guards: tuple[GuardDef, ...] = ()
+    exits: dict[str, ExitPolicy] = Field(default_factory=dict)  # by exit path; the table of defaults is runbooks/exits
+    deadman_s: float | None = Field(default=None, gt=0)  # act: silence of the console after which it is put back
 
 
 @dataclass(frozen=True, slots=True)

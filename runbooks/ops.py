@@ -21,6 +21,16 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     step: str
     phase: Phase
@@ -43,6 +53,8 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
+    """Ask the person here: for a word (confirm), or for a deed and its evidence (manual)."""
+
     step: str
 
 
@@ -80,7 +92,7 @@ class AwaitDecision:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No operation now: the run is closed, not created, paused or to be handed over."""
+    """No operation now: the run is closed, not created, paused, unsure or to be handed over."""
 
     why: str
 
@@ -88,6 +100,8 @@ class Nothing:
 Op = (
     Check
     | Wait
+    | Measure
+    | Note
     | Act
     | Observe
     | Verify
@@ -154,10 +168,20 @@ def _next_do(view: RunView) -> Op:
         return Close("COMPLETED")
     if view.paused and not _half_moved(view, step):
         return Nothing("paused")
+    if view.unsure and step.kind == "act" and not _half_moved(view, step):
+        return Nothing("unsure")
     return _forward(view, step)
 
 
-_PLAIN: dict[str, Callable[[str], Op]] = {"check": Check, "wait": Wait, "confirm": Confirm, "approve": Approve}
+_PLAIN: dict[str, Callable[[str], Op]] = {
+    "check": Check,
+    "wait_until": Wait,
+    "measure": Measure,
+    "note": Note,
+    "confirm": Confirm,
+    "manual": Confirm,
+    "approve": Approve,
+}
 
 
 def _forward(view: RunView, step: StepView) -> Op:

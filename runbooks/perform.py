@@ -22,7 +22,11 @@ class Performer:
         return finding
 
     async def wait(self, step: StepDef, report: Report) -> Finding:
-        finding: Finding = await VERBS["wait"][step.verb].wait(self._scene, step, report)
+        finding: Finding = await VERBS["wait_until"][step.verb].wait(self._scene, step, report)
+        return finding
+
+    async def measure(self, step: StepDef) -> Finding:
+        finding: Finding = await VERBS["measure"][step.verb].measure(self._scene, step)
         return finding
 
     async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:

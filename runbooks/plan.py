@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from network.forecast import forecast
 from network.health import SiteHealth
-from network.takeover import takeovers
-from network.verdict import Overall, Verdict
+from network.verdict import Verdict
 from runbooks.book import Book, BookStep, bound
 from runbooks.journal.records import canonical, sha256
-from runbooks.scene import CannotPlan, Compiled, Moment
+from runbooks.scene import Compiled, Moment
+from runbooks.turns import turns
 from runbooks.verbs import VERBS
 
 Send = Mapping[str, Any]
@@ -79,39 +78,44 @@ class Plan:
 def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text: str) -> Plan:
     """Make every step exact. Raises BookError (parameters), CannotPlan (with every reason), and reading errors."""
     parameters = bound(book, given, moment.site)
-    port = parameters[book.target]
-    if not takeovers(moment.site, port):
-        raise CannotPlan(f"no cloud on {port} has a private path elsewhere: nothing could take over")
+    target = parameters[book.target]
     made = [
         (step, args, VERBS[step.kind][step.verb].compile(moment, args))
         for step, args in _turns(book, parameters, moment)
     ]
-    steps = tuple(_plan_step(step, args, compiled, moment) for step, args, compiled in made)
+    compiled = [each for _, _, each in made]
+    steps = tuple(_plan_step(step, args, each, moment) for step, args, each in made)
     health = moment.health
+    before = {c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds}
+    after = {name: way for each in compiled for name, way in each.after.items()}
+    own = {f"site:{moment.site.name}", f"{book.parameters[book.target].type}:{target}"}
     return Plan(
         book=book.runbook,
         version=book.version,
         title=book.title,
         parameters=parameters,
-        target=port,
+        target=target,
         steps=steps,
-        hash=_hash(book, parameters, steps, site_text, [c.relied_on for _, _, c in made], health),
-        before={c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds},
-        after=_after(moment, health, port),
-        touches=(port, moment.site.port(port).router),
-        locks=_locks(moment, port),
+        hash=_hash(book, parameters, steps, site_text, [each.relied_on for each in compiled], health),
+        before=before,
+        after={**before, **{name: _carried(way["carried_by"], way["return_by"]) for name, way in after.items()}},
+        touches=tuple(dict.fromkeys([target, *(name for each in compiled for name in each.touches)])),
+        locks=tuple(sorted(own.union(*(each.locks for each in compiled)))),
     )
 
 
 def _turns(book: Book, parameters: Mapping[str, str], moment: Moment) -> Iterator[tuple[BookStep, dict[str, str]]]:
-    """Every step with its words filled in; a `for_each: cloud` step once for each cloud on the target."""
-    clouds = [move.cloud for move in takeovers(moment.site, parameters[book.target])]
+    """Every step with its words filled in, once for each turn of its `for_each`."""
+    kind, target = book.parameters[book.target].type, parameters[book.target]
     for step in book.steps:
-        for words in [{"cloud": cloud} for cloud in clouds] if step.for_each else [{}]:
+        for words in turns(moment.site, kind, target, step.for_each):
             values = {**parameters, **words}
             args = {key: _filled(value, values) for key, value in step.args.items()}
+            group = _filled(step.group, values) if step.group else None
             yield (
-                step.model_copy(update={"id": _filled(step.id, values), "title": _filled(step.title, values)}),
+                step.model_copy(
+                    update={"id": _filled(step.id, values), "title": _filled(step.title, values), "group": group}
+                ),
                 args,
             )
 
@@ -133,6 +137,7 @@ def _plan_step(step: BookStep, args: Mapping[str, str], compiled: Compiled, mome
         "commands": list(compiled.commands),
         "undo": list(compiled.undo),
         "expect": list(compiled.expect),
+        "group": step.group,
         "timeout_s": compiled.timeout_s or step.timeout_s or 30.0,
     }
     approvals = getattr(moment.site.policy.approvals, step.risk.replace("-", "_"))
@@ -163,27 +168,8 @@ def _hash(
     )
 
 
-def _carried(out: tuple[str, ...], back: tuple[str, ...]) -> dict[str, list[str]]:
+def _carried(out: Sequence[str], back: Sequence[str]) -> dict[str, list[str]]:
     return {"carried_by": list(out), "return_by": list(back)}
-
-
-def _after(moment: Moment, health: SiteHealth, port: str) -> dict[str, dict[str, list[str]]]:
-    """As the drain is foretold; of a cloud that nothing certain can be said of, as the plan means it."""
-    foretold = forecast(moment.view, health, "drain", (port,))
-    moved = {move.cloud: (move.survivor.name,) for move in takeovers(moment.site, port)}
-    found = {}
-    for cloud in health.clouds:
-        after = foretold.cloud(cloud.name).after
-        meant = moved.get(cloud.name, cloud.carried_by), moved.get(cloud.name, cloud.way_back.paths)
-        known = after.verdict is not Overall.UNKNOWN
-        found[cloud.name] = _carried(after.carried_by, after.return_by) if known else _carried(*meant)
-    return found
-
-
-def _locks(moment: Moment, port: str) -> tuple[str, ...]:
-    """The target, what takes over for it, and the site: nobody else moves any of them meanwhile."""
-    pairs = {moment.site.vxc(str(move.survivor.vxc)).port for move in takeovers(moment.site, port)}
-    return tuple(sorted({f"port:{port}", *(f"port:{pair}" for pair in pairs), f"site:{moment.site.name}"}))
 
 
 def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:

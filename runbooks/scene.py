@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -71,6 +71,8 @@ class Compiled:
 
     A command is {"router": name, "configure": [lines]} or {"router": name, "exec": line}. `relied_on` is part of the
     plan's hash; `args` are further arguments that the run needs and the hash does not (loads, baselines).
+    `touches` are the things that the step works on, by their site names; `locks` what nobody else may move meanwhile
+    ("port:port-a"); `after` says by cloud which paths carry it then: {"carried_by": [...], "return_by": [...]}.
     """
 
     commands: tuple[dict[str, Any], ...] = ()
@@ -79,6 +81,9 @@ class Compiled:
     relied_on: Mapping[str, Any] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float | None = None
+    touches: tuple[str, ...] = ()
+    locks: tuple[str, ...] = ()
+    after: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -102,8 +107,18 @@ class WaitVerb(Verb, Protocol):
     async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding: ...
 
 
+class MeasureVerb(Verb, Protocol):
+    """Takes figures: they are the finding's evidence, `ok` whether they are within their bound."""
+
+    async def measure(self, scene: Scene, step: StepDef) -> Finding: ...
+
+
 class ActVerb(Verb, Protocol):
-    """Changes the network, looks at what it changed, and proves it."""
+    """Changes the network, looks at what it changed, and proves it.
+
+    A linked undo runs the same step with commands and undo exchanged and `inverse` True in its arguments: then `do`
+    puts back what was saved.
+    """
 
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]

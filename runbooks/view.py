@@ -24,8 +24,8 @@ Outcome = Literal["COMPLETED", "ROLLED_BACK", "ABANDONED"]
 Direction = Literal["forward", "rollback"]
 StepState = Literal[
     "pending",
-    "running",  # a check or wait has been started
-    "asked",  # a confirm or approve stands before a person
+    "running",  # a check, wait or measurement has been started
+    "asked",  # a confirm, approve or manual step stands before a person
     "intent",  # about to act, or acting, or died while acting
     "observe",  # the act ended without a clear answer: look
     "due",  # undo only: looked, and there is something to undo
@@ -120,6 +120,7 @@ class RunView:
     paused: bool = False
     waiting: str = ""  # what the run waits for: a person, or the gate
     refused: str = ""  # why nothing was begun
+    unsure: Mapping[str, str] = field(default_factory=dict)  # guards that cannot see, and why: no new act meanwhile
     turn_back: str = ""  # rollback has been asked for, and why; the driver has not turned yet
     gate_passed: str = ""  # the step that the gate has let through
     abandon: Event | None = None  # cmd.abandon, waiting for a second person
@@ -150,7 +151,7 @@ class RunView:
             return "PAUSED"
         if self.direction == "rollback":
             return "ROLLING_BACK"
-        return "WAITING" if self.waiting else "RUNNING"
+        return "WAITING" if self.waiting or self.unsure else "RUNNING"
 
     @property
     def closed(self) -> bool:

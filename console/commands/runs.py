@@ -122,6 +122,16 @@ class Person:
         line = await self.ask(f"{step.title} [y/N] ")
         return line.strip().lower() in {"y", "yes"} if line else None
 
+    async def evidence(self, view: RunView, step: StepDef) -> Mapping[str, str] | None:
+        """Asked for one by one; `--yes` invents none. None when the input has ended."""
+        if not self.asks:
+            return None
+        print(step.text or step.title, file=sys.stderr)
+        given = {name: (await self.ask(f"{name}: ")).strip() for name in step.evidence}
+        if step.evidence:
+            return given if all(given.values()) else None
+        return {"done": "yes"} if await self.confirm(view, step) else {}
+
     async def typed(self, target: str) -> bool:
         """The ladder's second rung: a traffic-moving run is confirmed by typing its target's name."""
         return not self.asks or (await self.ask(f"type {target} to run this plan: ")).strip() == target

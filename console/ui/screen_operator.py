@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ class ScreenOperator:
         finally:
             if self._open.get(view.run_id) is answer:
                 del self._open[view.run_id]
+
+    async def evidence(self, view: RunView, step: StepDef) -> Mapping[str, str] | None:  # noqa: ARG002 -- no dialog
+        """Evidence is given from a command line: nobody at the screen can."""
+        return None
 
     def asked(self, run_id: str) -> bool:
         """A run waits for an answer here."""

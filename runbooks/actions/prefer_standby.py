@@ -7,14 +7,17 @@ The undo is the scoped inverse of the lines that stood there; it is never a whol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from connectors.errors import Denied, InterlockError
 from connectors.errors import NotSent as ConnectorNotSent
 from connectors.routers.frr_config import Clause, read_clause
 from connectors.routers.frr_render import COMMUNITY, Drain, Edit, drain, foreign_change
+from network.forecast import forecast
 from network.health import CloudHealth, judge
 from network.inventory import Path, Session
 from network.layers import View
@@ -22,7 +25,8 @@ from network.observation import Advertised, Kind
 from network.preferences import AWS_LOW
 from network.snapshot import Snapshot
 from network.takeover import Takeover, drained_length, observed_length, takeovers
-from network.verdict import Verdict
+from network.verdict import Overall, Verdict
+from runbooks.declares import Declaration
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
@@ -33,8 +37,21 @@ from runbooks.standby import over
 AWS_CLASSES = frozenset({"7224:7100", "7224:7200", "7224:7300"})
 
 
+class Args(BaseModel):
+    """The port to leave, and the cloud that leaves it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: str
+    cloud: str
+
+
 class PreferStandby:
     """See the module."""
+
+    declares = Declaration(
+        "prefer-standby", "act", Args, reads=frozenset({"routers"}), writes=frozenset({"routers"}), undoes=True
+    )
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         """Exact lines from the router's configuration as it stands. Raises CannotPlan, and what reading may raise."""
@@ -72,6 +89,9 @@ class PreferStandby:
                 "return_by": list(health.way_back.paths),
                 "edits": [_kept(edit) for edit in made.edits],
             },
+            touches=(args["port"], session.router),
+            locks=(f"port:{args['port']}", f"port:{moment.site.vxc(str(move.survivor.vxc)).port}"),
+            after={move.cloud: _foretold(moment, args["port"], move)},
         )
 
     async def act(
@@ -125,6 +145,14 @@ def _move(moment: Moment, args: Mapping[str, str]) -> Takeover:
             f"{args['cloud']} has no private path on another port than {args['port']}: nothing could take over"
         )
     return found[0]
+
+
+def _foretold(moment: Moment, port: str, move: Takeover) -> dict[str, Sequence[str]]:
+    """As the drain is foretold; where nothing certain can be said, as the plan means it."""
+    after = forecast(moment.view, moment.health, "drain", (port,)).cloud(move.cloud).after
+    if after.verdict is Overall.UNKNOWN:
+        return {"carried_by": (move.survivor.name,), "return_by": (move.survivor.name,)}
+    return {"carried_by": after.carried_by, "return_by": after.return_by}
 
 
 def _preference(moment: Moment, move: Takeover) -> int:

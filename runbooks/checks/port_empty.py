@@ -6,17 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import BaseModel, ConfigDict
+
 from network.inventory import Site
 from network.layers import View
 from network.observation import Kind, Link
 from network.policy import Policy
+from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.scene import Compiled, Moment, Report, Scene
 
 
+class Args(BaseModel):
+    """The port that must carry nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: str
+
+
 class PortEmpty:
     """See the module. The limit is the larger of a share of the load before the move and a floor (policy)."""
+
+    declares = Declaration("port-empty", "wait_until", Args, reads=frozenset({"routers"}))
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         policy = moment.site.policy

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import BaseModel, ConfigDict
+
 from network.health import CloudHealth
 from network.snapshot import Snapshot
+from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
 from runbooks.scene import Compiled, Moment, Scene, moment_of
 
 
+class Args(BaseModel):
+    """The baseline: cloud to the paths that carried it, out and back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    carried_by: dict[str, list[str]]
+    return_by: dict[str, list[str]]
+
+
 class Restored:
     """See the module. `carried_by` and `return_by` in the arguments are the baseline: cloud to paths."""
+
+    declares = Declaration("restored", "check", Args, reads=frozenset({"routers", "azure", "aws", "probes"}))
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:  # noqa: ARG002 -- nothing to make exact
         return Compiled()

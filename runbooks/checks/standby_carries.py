@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import BaseModel, ConfigDict
+
 from network.health import CloudHealth
 from network.measured import ProbeResult
 from network.observation import Kind, Link
 from network.snapshot import Snapshot
 from network.takeover import Takeover, takeovers
+from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
@@ -20,8 +23,18 @@ SHARE = 0.98
 FLOOR_MBPS = 0.1
 
 
+class Args(BaseModel):
+    """The port that was drained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: str
+
+
 class StandbyCarries:
     """See the module. Asked until it is so or the step's time is over: clouds answer late."""
+
+    declares = Declaration("standby-carries", "check", Args, reads=frozenset({"routers", "azure", "aws", "probes"}))
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         moves = takeovers(moment.site, args["port"])

@@ -5,20 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from pydantic import BaseModel, ConfigDict
+
 from network.takeover import Takeover, takeovers
 from network.verdict import Verdict
+from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import LOOK_S, line
-from runbooks.scene import Compiled, Moment, Scene, moment_of
+from runbooks.scene import CannotPlan, Compiled, Moment, Scene, moment_of
 from runbooks.standby import objections
+
+
+class Args(BaseModel):
+    """The port to be drained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: str
 
 
 class SurvivorsReady:
     """See the module. Unknown is not ready."""
 
+    declares = Declaration(
+        "survivors-ready", "check", Args, reads=frozenset({"routers", "megaport", "azure", "aws", "probes"})
+    )
+
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         moves = takeovers(moment.site, args["port"])
+        if not moves:
+            raise CannotPlan(f"no cloud on {args['port']} has a private path elsewhere: nothing could take over")
         return Compiled(
             expect=tuple({"what": f"{move.cloud} standby", "want": f"{move.survivor.name} ready"} for move in moves)
         )

@@ -159,6 +159,15 @@ def until(what: str, found: Callable[[], Any], within_s: float = 20.0) -> Any:
     return value
 
 
+def gist(document: Document) -> str:
+    """What a failed wait must tell: a whole document is longer than what a runner keeps of a message."""
+    clouds = [{k: c[k] for k in ("name", "verdict", "carried_by", "return_by")} for c in document["clouds"]]
+    paths = [{k: p[k] for k in ("name", "role", "why", "layers", "since")} for p in document["paths"] if p["why"]]
+    silent = [{k: s[k] for k in ("name", "age_s", "error")} for s in document["sources"] if not s["ok"]]
+    told = {"at": document["at"], "verdict": document["verdict"], "clouds": clouds, "paths": paths}
+    return json.dumps({**told, "alerts": document["alerts"], "silent": silent}, indent=1)
+
+
 class Observer:
     """One `status --watch --json` for many tests: every line with the moment at which it was read."""
 
@@ -203,8 +212,8 @@ class Observer:
                 if left <= 0 or not self._grown.wait(left):
                     if looked < len(self._lines):
                         continue
-                    last = json.dumps(self._lines[-1][1], indent=1) if self._lines else "nothing at all"
-                    pytest.fail(f"not within {within_s:g} s: {what}\nlast said: {last[:6000]}")
+                    last = gist(self._lines[-1][1]) if self._lines else "nothing at all"
+                    pytest.fail(f"not within {within_s:g} s: {what}\nlast said: {last}")
 
     @property
     def documents(self) -> list[Document]:

@@ -540,4 +540,6 @@ def test_one_status_with_systems_broken_has_the_right_code_and_each_source_says_
             there = [path(seen, name)["layers"]["bgp_there"] for name in ALL_PATHS if name.startswith(system)]
             assert set(there) == {"unknown"}
     assert seen["verdict"] != "healthy"
-    assert result.code == code, json.dumps(seen["sources"], indent=1)
+    # On a machine that has no time for it, a refusal may not arrive before `status` must answer: then it is unknown.
+    unanswered = any("no answer within" in (each["error"] or "") for each in seen["sources"])
+    assert result.code == (3 if unanswered else code), json.dumps(seen["sources"], indent=1)

@@ -41,7 +41,7 @@ BOOK = {
         {"id": "safe", "kind": "check"},
         act("egress", group="drain"),
         act("return", group="drain"),
-        {"id": "empty", "kind": "wait", "timeout_s": 5},
+        {"id": "empty", "kind": "wait_until", "timeout_s": 5},
         {"id": "clear", "kind": "confirm"},
         act("shut"),
     ]
@@ -115,6 +115,13 @@ class World:
     async def tell(self, event: Event, _view: RunView) -> None:
         self.told.append(event.kind)
         await self._answer("tell", None)
+
+    async def evidence(self, _view: RunView, step: StepDef) -> Mapping[str, str] | None:
+        return await self._answer(f"evidence {step.id}", {"done": "yes"})
+
+    async def measure(self, step: StepDef) -> Finding:
+        self.moment(f"measure {step.id}")
+        return await self._answer(f"measure {step.id}", Finding(True))
 
     async def confirm(self, _view: RunView, step: StepDef) -> bool | None:
         answer: bool | None = True

@@ -39,6 +39,9 @@ class Thinking:
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def evidence(self, _view: RunView, _step: StepDef) -> None:
+        return None
+
     async def confirm(self, view: RunView, step: StepDef) -> bool | None:
         del view, step
         self.asked.set()

@@ -224,7 +224,7 @@ async def test_failed_verification_asks_and_policy_may_undo(file: Path, world: W
     world.answers["verify do shut"] = [Finding(False, "still up")]
     fresh = file.with_name("other.db")
     world.device = Device()
-    view, _ = await run(fresh, world, {"steps": [act("shut", on_fail="undo")]})
+    view, _ = await run(fresh, world, {"steps": [act("shut", on_failure="undo")]})
     assert (view.state, view.reason) == ("ROLLED_BACK", "shut: still up")
     assert world.device.values == Device().values
 

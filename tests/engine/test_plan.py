@@ -180,7 +180,7 @@ def book_text() -> str:
     ("good", "bad", "said"),
     [
         ("verb: port-empty", "verb: port-empt", "did you mean 'port-empty'"),
-        ("kind: wait", "kind: wayt", "did you mean 'wait'"),
+        ("kind: wait_until", "kind: wayt_until", "did you mean 'wait_until'"),
         ("target: port", "target: prt", "did you mean 'port'"),
         ("title: Drain", "titel: Drain", "did you mean 'title'"),
     ],

@@ -117,7 +117,7 @@ STEPS = [
     read("survivors", "check", "the standby can carry what port-a carries"),
     act("azure", "msee-primary"),
     act("aws", "dx-router-1"),
-    read("empty", "wait", "wait until port-a carries nothing"),
+    read("empty", "wait_until", "wait until port-a carries nothing"),
     read("verify", "check", "everything arrives over the standby, nothing is lost"),
 ]
 

@@ -34,7 +34,7 @@ def test_step_is_read_from_its_json() -> None:
             ]
         }
     )
-    assert (step.args, step.window_s, step.on_fail) == ({"port": "port-a"}, 5.0, "ask")
+    assert (step.args, step.window_s, step.on_failure) == ({"port": "port-a"}, 5.0, "ask")
     assert step.commands == ({"router": "edge-1", "line": "set local-preference 120"},)
 
 
@@ -55,7 +55,7 @@ def test_definition_that_cannot_be_driven(definition: dict[str, Any], why: str) 
 
 
 def test_neighbouring_groups_are_fine() -> None:
-    assert len(steps_of(kinds(("a", "act", "g"), ("b", "act", "g"), ("c", "act", "h"), ("d", "wait", None)))) == 4
+    assert len(steps_of(kinds(("a", "act", "g"), ("b", "act", "g"), ("c", "act", "h"), ("d", "wait_until", None)))) == 4
 
 
 JSON = st.recursive(

@@ -34,8 +34,8 @@ T0 = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 STEPS = (
     StepDef(id="safe", kind="check"),
     StepDef(id="a1", kind="act", group="a"),
-    StepDef(id="a2", kind="act", group="a", on_fail="undo"),
-    StepDef(id="empty", kind="wait"),
+    StepDef(id="a2", kind="act", group="a", on_failure="undo"),
+    StepDef(id="empty", kind="wait_until"),
     StepDef(id="clear", kind="confirm"),
     StepDef(id="second", kind="approve"),
     StepDef(id="shut", kind="act"),

@@ -33,7 +33,7 @@ STEPS = (
     StepDef(id="safe", kind="check"),
     StepDef(id="egress", kind="act", group="drain", timeout_s=20),
     StepDef(id="return", kind="act", group="drain", timeout_s=20),
-    StepDef(id="empty", kind="wait"),
+    StepDef(id="empty", kind="wait_until"),
     StepDef(id="clear", kind="confirm"),
     StepDef(id="shut", kind="act", timeout_s=20),
 )
@@ -277,7 +277,7 @@ def test_forced_take_over_lets_the_old_act_end_before_looking() -> None:
 
 @pytest.mark.parametrize(("ok", "state"), [(False, "RUNNING"), (None, "NEEDS_DECISION")])
 def test_only_observed_harm_undoes_by_policy(ok: bool | None, state: str) -> None:
-    steps = (StepDef(id="egress", kind="act", on_fail="undo"),)
+    steps = (StepDef(id="egress", kind="act", on_failure="undo"),)
     run = view(
         *CREATED, "act.intent egress do", "act.result egress do", ("verify.timeout egress do", {"ok": ok}), steps=steps
     )
