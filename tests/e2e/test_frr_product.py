@@ -127,7 +127,7 @@ def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, wa
     # Not a child of this process: it lives in its namespace and ends with it, as the first one would have.
     subprocess.run(["setsid", "-f", "ip", "netns", "exec", namespace("edge-2"), *command], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 60)
+    watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 120)
 
 
 def path_since(cli: Cli, name: str) -> datetime:
