@@ -125,6 +125,14 @@ def calendar(*, site_file: SiteFile = None, as_json: Json = False, operator: As 
     raise typer.Exit(run(site_file, as_json=as_json, operator=operator))
 
 
+@app.command()
+def leftovers(*, site_file: SiteFile = None, as_json: Json = False, operator: As = None) -> None:
+    """What is still in place that should not be: which run made it, and the lines that put it back."""
+    from console.commands.leftovers import leftovers as run
+
+    raise typer.Exit(run(site_file, as_json=as_json, operator=operator))
+
+
 @site.command("check")
 def site_check(file: Path) -> None:
     """Validate a site file: every fault with its line, value and the nearest valid name."""

@@ -149,6 +149,19 @@ def test_the_port_stays_drained_and_nothing_is_down(cli: Cli, drained: Drained) 
     assert path(result.json, "azure/er-primary")["verdict"] == "up"
 
 
+def test_what_a_drain_leaves_in_place_is_listed_with_its_run_and_the_lines_that_put_it_back(
+    cli: Cli, drained: Drained
+) -> None:
+    result = cli.run("leftovers", "--json")
+    left = result.json["leftovers"]
+    assert (result.code, result.json["unknown"]) == (1, [])
+    assert {each["run"] for each in left} == {drained.run}
+    assert sorted(each["kind"] for each in left) == [
+        *("community", "local-preference", "local-preference", "prepend", "prepend")
+    ]
+    assert all(each["undo"] and each["since"] and each["where"].startswith("edge-1 ") for each in left)
+
+
 def test_a_drained_port_is_not_drained_twice(cli: Cli, drained: Drained) -> None:
     again = cli.drain(drained.change)
     assert again.code == 4
@@ -189,6 +202,11 @@ def test_rollback_wrote_the_undo_of_the_plan_in_strict_reverse(cli: Cli, drained
 def test_after_rollback_the_same_plan_would_be_made(cli: Cli, drained: Drained, restored: Result) -> None:
     again = cli.plan()
     assert again["hash"] == drained.plan["hash"], "every value that the plan relies on is back, byte for byte"
+
+
+def test_after_rollback_nothing_is_left_over(cli: Cli, drained: Drained, restored: Result) -> None:
+    result = cli.run("leftovers")
+    assert (result.code, result.out.strip()) == (0, "= nothing is left over")
 
 
 def test_neither_a_run_put_back_nor_an_undo_can_be_rolled_back(cli: Cli, drained: Drained, restored: Result) -> None:

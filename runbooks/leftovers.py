@@ -1,0 +1,66 @@
+"""What is still in place that should not be: on the routers, and locks of runs that nobody drives. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connectors.routers.frr_leftovers import Leftover, leftovers
+from network.inventory import Site
+from network.observation import Kind, RunningConfig
+from network.snapshot import Snapshot
+from runbooks.journal import RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A leftover with the run that made it, as far as the journal tells; `since` is when that run began."""
+
+    kind: str
+    where: str
+    what: str
+    undo: tuple[str, ...]
+    run: str | None = None
+    since: datetime | None = None
+
+
+def found(site: Site, snapshot: Snapshot, runs: Sequence[RunRow]) -> tuple[list[Left], list[str]]:
+    """Everything that is left, and the routers of which it is not known."""
+    left, unread = [], []
+    for router in site.routers:
+        config = snapshot.fact(Kind.CONFIG, router.name, RunningConfig)
+        if config is None:
+            unread.append(router.name)
+            continue
+        left += [_owned(each, router.name, runs) for each in leftovers(site, router.name, config.lines)]
+    return [*left, *_locks(runs)], unread
+
+
+def in_place(runs: Sequence[RunRow]) -> list[RunRow]:
+    """Runs whose effects may be there: open ones, and those that were COMPLETED and not put back. Newest first."""
+    undone = {run.definition.get("undo_of") for run in runs if run.state == "COMPLETED"}
+    return [run for run in runs if run.closed_at is None or (run.state == "COMPLETED" and run.run_id not in undone)]
+
+
+def _owned(each: Leftover, router: str, runs: Sequence[RunRow]) -> Left:
+    for run in in_place(runs):
+        if any(line.startswith(each.mark) for line in _sent(run.definition, router)):
+            return Left(each.kind, each.where, each.what, each.undo, run.run_id, run.created_at)
+    return Left(each.kind, each.where, each.what, each.undo)
+
+
+def _sent(definition: Mapping[str, Any], router: str) -> set[str]:
+    """Every configuration line that a run's acts send to a router, or took back when it was itself an undo."""
+    sends: Iterable[Mapping[str, Any]] = (send for step in definition["steps"] for send in step.get("commands", ()))
+    return {line for send in sends if send.get("router") == router for line in send.get("configure", ())}
+
+
+def _locks(runs: Sequence[RunRow]) -> Iterator[Left]:
+    """An interrupted run keeps its locks until somebody decides what becomes of it."""
+    for run in runs:
+        if run.orphaned:
+            undo = (f"interlock rollback {run.run_id} --write",)
+            for resource in run.definition.get("locks", ()):
+                yield Left("lock", resource, f"held by interrupted run {run.run_id}", undo, run.run_id, run.created_at)
