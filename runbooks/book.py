@@ -12,6 +12,7 @@ from network.inventory import Site
 from network.located import Fault, Located, NotYaml, reason
 from network.sitecheck import nearest
 from runbooks.model import Risk
+from runbooks.putback import PUT_BACK
 
 
 class BookError(Exception):
@@ -38,8 +39,8 @@ class BookStep(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     id: str
-    kind: Literal["check", "wait_until", "act", "measure"]
-    verb: str
+    kind: Literal["check", "confirm", "wait_until", "act", "measure"]
+    verb: str = ""
     title: str
     risk: Risk
     for_each: tuple[Literal["cloud", "router"], ...] = ()
@@ -57,6 +58,7 @@ class Book(BaseModel):
     version: int
     title: str
     purpose: str
+    undoes: str | None = None  # the book whose newest run this one puts back
     target: str
     parameters: dict[str, Parameter]
     steps: tuple[BookStep, ...]
@@ -94,7 +96,7 @@ def parse(text: str, source: str) -> Book:
             ("steps", index, "verb"), f"{step.verb!r} is no {step.kind}; {nearest(step.verb, VERBS[step.kind])}"
         )
         for index, step in enumerate(book.steps)
-        if step.verb not in VERBS[step.kind]
+        if step.kind in VERBS and step.verb not in VERBS[step.kind] and not (book.undoes and step.verb == PUT_BACK)
     ]
     if book.target not in book.parameters:
         known = nearest(book.target, book.parameters)

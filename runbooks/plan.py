@@ -10,7 +10,8 @@ from network.health import SiteHealth
 from network.verdict import Verdict
 from runbooks.book import Book, BookStep, bound
 from runbooks.journal.records import canonical, sha256
-from runbooks.scene import Compiled, Moment
+from runbooks.putback import PUT_BACK, inverted
+from runbooks.scene import CannotPlan, Compiled, Moment
 from runbooks.turns import turns
 from runbooks.verbs import VERBS
 
@@ -57,6 +58,7 @@ class Plan:
     after: Mapping[str, Mapping[str, Any]]
     touches: tuple[str, ...]
     locks: tuple[str, ...]
+    undo_of: str | None = None
 
     def definition(self) -> dict[str, Any]:
         """What the journal freezes: enough to drive, undo and explain the run without the runbook."""
@@ -72,36 +74,70 @@ class Plan:
             "before": dict(self.before),
             "after": dict(self.after),
             "steps": [dict(step.definition) for step in self.steps],
+            **({"undo_of": self.undo_of} if self.undo_of else {}),
         }
 
 
 def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text: str) -> Plan:
     """Make every step exact. Raises BookError (parameters), CannotPlan (with every reason), and reading errors."""
     parameters = bound(book, given, moment.site)
-    target = parameters[book.target]
-    made = [
-        (step, args, VERBS[step.kind][step.verb].compile(moment, args))
-        for step, args in _turns(book, parameters, moment)
-    ]
-    compiled = [each for _, _, each in made]
-    steps = tuple(_plan_step(step, args, each, moment) for step, args, each in made)
+    target, record = parameters[book.target], _record(book, moment)
+    compiled: list[Compiled] = []
+    steps: list[PlanStep] = []
+    for step, args in _turns(book, parameters, moment):
+        if step.verb == PUT_BACK:
+            steps += [_recorded(definition, moment) for definition in inverted(record)]
+            continue
+        compiled.append(_compiled(step, args, moment))
+        steps.append(_plan_step(step, args, compiled[-1], moment))
     health = moment.health
     before = {c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds}
-    after = {name: way for each in compiled for name, way in each.after.items()}
-    own = {f"site:{moment.site.name}", f"{book.parameters[book.target].type}:{target}"}
+    after = {**record.get("before", {}), **{name: way for each in compiled for name, way in each.after.items()}}
+    own = {f"site:{moment.site.name}", f"{book.parameters[book.target].type}:{target}", *record.get("locks", ())}
+    touched = [*record.get("touches", ()), *(name for each in compiled for name in each.touches)]
     return Plan(
         book=book.runbook,
         version=book.version,
         title=book.title,
         parameters=parameters,
         target=target,
-        steps=steps,
-        hash=_hash(book, parameters, steps, site_text, [each.relied_on for each in compiled], health),
+        steps=tuple(steps),
+        hash=_hash(book, parameters, tuple(steps), site_text, [each.relied_on for each in compiled], health),
         before=before,
         after={**before, **{name: _carried(way["carried_by"], way["return_by"]) for name, way in after.items()}},
-        touches=tuple(dict.fromkeys([target, *(name for each in compiled for name in each.touches)])),
+        touches=tuple(dict.fromkeys([target, *touched])),
         locks=tuple(sorted(own.union(*(each.locks for each in compiled)))),
+        undo_of=moment.undoing.run_id if moment.undoing else None,
     )
+
+
+def _record(book: Book, moment: Moment) -> Mapping[str, Any]:
+    """The frozen definition of the run that this book puts back; empty for a book that undoes none."""
+    if not book.undoes:
+        return {}
+    if moment.undoing is None:
+        raise CannotPlan(f"{book.runbook} puts back a run of {book.undoes}, and none is in place")
+    return moment.undoing.definition
+
+
+def _compiled(step: BookStep, args: Mapping[str, str], moment: Moment) -> Compiled:
+    """A step for a person needs nothing from the network."""
+    return VERBS[step.kind][step.verb].compile(moment, args) if step.verb else Compiled()
+
+
+def _recorded(definition: Mapping[str, Any], moment: Moment) -> PlanStep:
+    """A step that was made exact when the run that is put back was planned."""
+    expect = tuple(f"{line['what']}: {line['want']}" for line in definition["expect"])
+    risk = str(definition["risk"])
+    return PlanStep(
+        str(definition["id"]), str(definition["title"]), "act", str(definition["verb"]), risk,
+        _approvals(moment, risk), definition, expect,
+    )  # fmt: skip
+
+
+def _approvals(moment: Moment, risk: str) -> int:
+    """How many second people the site's policy asks for."""
+    return int(getattr(moment.site.policy.approvals, risk.replace("-", "_")))
 
 
 def _turns(book: Book, parameters: Mapping[str, str], moment: Moment) -> Iterator[tuple[BookStep, dict[str, str]]]:
@@ -140,7 +176,7 @@ def _plan_step(step: BookStep, args: Mapping[str, str], compiled: Compiled, mome
         "group": step.group,
         "timeout_s": compiled.timeout_s or step.timeout_s or 30.0,
     }
-    approvals = getattr(moment.site.policy.approvals, step.risk.replace("-", "_"))
+    approvals = _approvals(moment, step.risk)
     expect = tuple(f"{line['what']}: {line['want']}" for line in compiled.expect)
     return PlanStep(step.id, step.title, step.kind, step.verb, step.risk, approvals, definition, expect)
 
@@ -180,60 +216,3 @@ def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:
             yield from (f"{send['router']}(config)> {line}" for line in send["configure"])
         else:
             yield f"{send['router']}> {send['exec']}"
-
-
-def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
-    """The run that puts back what a COMPLETED run changed: its acts inverted, in strict reverse."""
-    acts = [step for step in reversed(original["steps"]) if step["kind"] == "act"]
-    out = {name: way["carried_by"] for name, way in original["before"].items()}
-    back = {name: way["return_by"] for name, way in original["before"].items()}
-    steps: list[dict[str, Any]] = [
-        {
-            "id": "field-clear",
-            "title": f"field clear? {original['target']} will carry again",
-            "kind": "confirm",
-            "risk": "restore",
-            "commands": [],
-            "undo": [],
-            "expect": [],
-        }
-    ]
-    steps += [
-        {
-            **step,
-            "id": f"restore-{step['id']}",
-            "title": f"put back: {step['title']}",
-            "risk": "restore",
-            "with": {**step["with"], "inverse": True},
-            "commands": step["undo"],
-            "undo": step["commands"],
-            "expect": [{"what": "configuration", "want": "byte for byte as before"}],
-        }
-        for step in acts
-    ]
-    steps.append(
-        {
-            "id": "restored",
-            "title": "both directions are back as before",
-            "kind": "check",
-            "verb": "restored",
-            "risk": "reading",
-            "with": {"carried_by": out, "return_by": back},
-            "commands": [],
-            "undo": [],
-            "expect": [
-                {"what": f"{name} {way}", "want": ", ".join(was[name])}
-                for way, was in (("out", out), ("back", back))
-                for name in out
-            ],
-            "timeout_s": 60.0,
-        }
-    )
-    return {
-        **original,
-        "title": f"undo of {undo_of}: {original['title']}",
-        "undo_of": undo_of,
-        "before": original["after"],
-        "after": original["before"],
-        "steps": steps,
-    }

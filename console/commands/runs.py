@@ -48,7 +48,7 @@ def run(
     given, person = _fitting(book, words, chosen), _person(how)
     if not write:
         raise Refused("read-only: give --write to allow changes")
-    if change is None:
+    if change is None and shipped(book).undoes is None:
         raise Refused("no change: give --change CHG (a routing change needs an approved one)")
     work = _run(book, given, chosen, person, change=change, plan_hash=plan_hash, as_json=as_json, operator=operator)
     return asyncio.run(work)
@@ -161,7 +161,7 @@ async def _run(
     chosen: Chosen,
     person: Person,
     *,
-    change: str,
+    change: str | None,
     plan_hash: str | None,
     as_json: bool,
     operator: str | None,

@@ -9,7 +9,8 @@ from network.measured import ProbeResult
 from network.observation import Advert, Advertised, HubPreference, Kind, Load, Observation, SessionHere
 from network.takeover import takeovers
 from runbooks.book import Book, BookError, names, parse, shipped
-from runbooks.plan import Plan, compile_plan, undo_definition
+from runbooks.plan import Plan, compile_plan
+from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan, Moment
 from runbooks.standby import objections
 from tests.router_text import running
