@@ -9,8 +9,9 @@ import pytest
 
 from console.fail import Refused
 from console.undoing import in_place
-from runbooks.book import BookError, shipped
+from runbooks.book import shipped
 from runbooks.journal import RunRow
+from runbooks.language import BookError
 from runbooks.model import steps_of
 from runbooks.plan import Plan, compile_plan
 from runbooks.putback import undo_definition
