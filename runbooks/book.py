@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from network.inventory import Site
 from network.located import Fault, Located, NotYaml, reason
-from network.sitecheck import nearest
+from network.sitecheck import Location, nearest
 from runbooks import grammar, lint
 from runbooks.grammar import Finding
 from runbooks.language import Book, BookError, BookStep, Script
@@ -42,7 +42,10 @@ class Shelf:
             raise BookError([Fault("runbook", name, f"is not in the library; {nearest(name, self.names())}")])
         files = (folder / f"{name}{SUFFIX}" for folder in self.folders)
         file = next(file for file in files if file.is_file())
-        return parse(file.read_text(), file.name, self, trail)
+        book = parse(file.read_text(), file.name, self, trail)
+        if book.runbook != name:
+            raise BookError([Fault(file.name, "runbook", f"{book.runbook!r} must have the name of its file, {name!r}")])
+        return book
 
 
 def _library() -> Traversable:
@@ -68,7 +71,7 @@ def found(name: str) -> Book:
 
 
 def opened(file: Path) -> tuple[str, Shelf]:
-    """A file's text, and the shelf of the books that it may call: those beside it, and the library. Raises BookError."""
+    """A file's text, and the shelf that it may call from: what lies beside it, and the library. Raises BookError."""
     try:
         return file.read_text(), Shelf((file.parent, _library()))
     except (OSError, UnicodeDecodeError) as error:
@@ -77,10 +80,17 @@ def opened(file: Path) -> tuple[str, Shelf]:
 
 def parse(text: str, source: str, shelf: Shelf | None = None, trail: tuple[str, ...] = ()) -> Book:
     """Read a runbook. Raises BookError."""
-    lines, script = _script(text, source)
-    called, wrong = _called(script, shelf or Shelf((_library(),)), (*trail, script.runbook))
+    try:
+        return _read(text, source, shelf or Shelf((_library(),)), trail)
+    except RecursionError:
+        raise BookError([Fault(f"{source}:1:1", "yaml", "a part of it contains itself")]) from None
+
+
+def _read(text: str, source: str, shelf: Shelf, trail: tuple[str, ...]) -> Book:
+    lines, script, unknown = _script(text, source)
+    called, wrong = _called(script, shelf, (*trail, script.runbook))
     book = Book.model_construct(**dict(script), text=text, called=called)
-    if wrong := [*wrong, *grammar.findings(book), *lint.laws(book)]:
+    if wrong := [*unknown, *wrong, *grammar.findings(book), *lint.laws(book)]:
         raise BookError([lines.fault(at, said) for at, said in _in_order(wrong)])
     return book
 
@@ -95,17 +105,28 @@ def faults(text: str, source: str, shelf: Shelf | None = None, site: Site | None
     return [lines.fault(at, said) for at, said in (lint.unfed(book, site) if site else ())]
 
 
-def _script(text: str, source: str) -> tuple[Located, Script]:
+def _script(text: str, source: str) -> tuple[Located, Script, list[Finding]]:
+    """What is written, and the keys that nobody knows: those hide no other fault. Raises BookError for any other."""
     try:
         lines = Located(text, source, columns=True)
-        return lines, Script.model_validate(lines.document)
+        try:
+            return lines, Script.model_validate(lines.document), []
+        except ValidationError as error:
+            wrong = [(e["loc"], reason(e, _schema).replace("Value error, ", "")) for e in error.errors()]
+            for each in error.errors():
+                if each["type"] != "extra_forbidden":
+                    raise BookError([lines.fault(at, said) for at, said in wrong]) from None
+                _remove(lines.document, each["loc"])
+            return lines, Script.model_validate(lines.document), wrong
     except NotYaml as error:
         raise BookError([error.fault]) from None
-    except ValidationError as error:
-        wrong = [lines.fault(e["loc"], reason(e, _schema)) for e in error.errors()]
-        raise BookError(wrong) from None
-    except RecursionError:
-        raise BookError([Fault(f"{source}:1:1", "yaml", "it contains itself")]) from None
+
+
+def _remove(document: Any, location: Location) -> None:
+    *path, last = location
+    for part in path:
+        document = document[part]
+    document.pop(last, None)
 
 
 @cache

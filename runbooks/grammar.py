@@ -19,6 +19,7 @@ from runbooks.verbs import VERBS, BrokenVerb
 Finding = tuple[Location, str]
 #: Verbs that people write when they mean "give it a while". None exists.
 SLEEPS = frozenset({"sleep", "wait", "pause", "delay"})
+_EXACT = ("id", "group", "timeout", "samples", "spacing", "deadman")
 
 
 def findings(book: Book) -> Iterator[Finding]:
@@ -71,14 +72,8 @@ def _fields(step: BookStep) -> Iterator[Finding]:
 def _names(book: Book, step: BookStep) -> Iterator[Finding]:
     """Every `${name}` of what is filled in exactly."""
     known = {*book.parameters, *step.for_each, *(f"{POLICY}.{name}" for name in Policy.model_fields)}
-    exact: dict[str, Any] = {
-        "id": step.id,
-        "group": step.group,
-        "with": step.args,
-        "timeout": step.timeout,
-        "samples": step.samples,
-    }
-    exact |= {"spacing": step.spacing, "deadman": step.deadman, "guards": [guard.args for guard in step.guards]}
+    exact: dict[str, Any] = {name: getattr(step, name) for name in _EXACT}
+    exact |= {"with": step.args, "guards": [guard.args for guard in step.guards]}
     for field, value in exact.items():
         for name in words(value):
             if name not in known:
@@ -122,7 +117,7 @@ def _verb(book: Book, step: BookStep) -> Iterator[Finding]:
     except BrokenVerb as broken:
         yield ("verb",), str(broken)
     except KeyError:
-        yield ("verb",), _no_verb(step)
+        yield ("verb" if step.verb else "kind",), _no_verb(step)
     else:
         yield from arguments(verb.declares.args, step.args)
 

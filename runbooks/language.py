@@ -20,7 +20,7 @@ BookKind = Literal["check", "confirm", "approve", "act", "wait_until", "measure"
 RISKS: tuple[Risk, ...] = ("reading", "reversible", "restore", "traffic-moving", "last-spare", "irreversible")
 #: Seconds of each unit in which a duration is written.
 UNITS: Mapping[str, float] = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd])")
 
 
 class BookError(Exception):

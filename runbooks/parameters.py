@@ -21,8 +21,8 @@ _TABLES: Mapping[str, str] = {
     "router": "routers",
     "cloud": "clouds",
 }
-_INCIDENT = re.compile(r"INC\d{3,15}")
-_MBPS = re.compile(r"[1-9]\d{0,6}")
+_INCIDENT = re.compile(r"INC[0-9]{3,15}")
+_MBPS = re.compile(r"[1-9][0-9]{0,6}")
 
 
 def bound(book: Book, given: Mapping[str, str], site: Site) -> dict[str, str]:
@@ -53,7 +53,7 @@ def objection(parameter: Parameter, value: str, site: Site | None = None) -> str
     kind = parameter.type
     if kind in _TABLES:
         allowed = things(parameter, site) if site else [value]
-        return "" if value in allowed else f"is not a {kind}; {nearest(value, allowed)}"
+        return "" if value in allowed else f"is not {'an' if kind == 'edge' else 'a'} {kind}; {nearest(value, allowed)}"
     return "" if _FITS[kind](parameter, value) else f"is not {_WORDS[kind](parameter)}"
 
 

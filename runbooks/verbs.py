@@ -107,7 +107,7 @@ def _unfit(verb: Any, name: str) -> str:
         return f"declares itself as {declares.name!r}: the entry point must have the same name"
     methods = ("compile", *METHODS.get(declares.kind, ("a known kind",)))
     lacking = [method for method in methods if not callable(getattr(verb, method, None))]
-    return f"is a {declares.kind} and has no {', '.join(lacking)}" if lacking else ""
+    return f"is of kind {declares.kind} and has no {', '.join(lacking)}" if lacking else ""
 
 
 class _Kind(Mapping[str, Any]):
