@@ -142,11 +142,29 @@ def site_check(file: Path) -> None:
 
 
 @app.command()
-def schema(what: Annotated[str, typer.Argument(help="site")]) -> None:
+def schema(what: Annotated[str, typer.Argument(help="runbook or site")]) -> None:
     """The JSON Schema for an editor."""
-    from console.commands.site import schema as run
+    from console.commands.books import schema as run
 
     raise typer.Exit(run(what))
+
+
+@app.command()
+def runbooks(*, as_json: Json = False) -> None:
+    """The runbooks that can be planned and run, with their parameters."""
+    from console.commands.books import runbooks as run_it
+
+    raise typer.Exit(run_it(as_json=as_json))
+
+
+@app.command()
+def lint(
+    files: Annotated[list[Path], typer.Argument(help="Runbooks: YAML files.")], *, site_file: SiteFile = None
+) -> None:
+    """Check runbooks without running them: every fault with its file, line and column. With a site, its sources too."""
+    from console.commands.books import lint as run_it
+
+    raise typer.Exit(run_it(files, site_file))
 
 
 @app.command()

@@ -8,6 +8,8 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from connectors.errors import NotFound
 from connectors.redact import redactor
@@ -16,17 +18,22 @@ from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
 from console.fail import Refused
 from console.folders import state_dir
+from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
 from network.inventory import Site
 from network.snapshot import Snapshot
-from runbooks.book import shipped
+from runbooks.book import found, parse
+from runbooks.covered import moved
 from runbooks.effects import Operator, Ports
 from runbooks.engine import Engine, view_of
 from runbooks.journal import DriverAlive, Identity, Journal, LockHeld, NewRun, RunRow
+from runbooks.language import Book
+from runbooks.parameters import bound
 from runbooks.perform import Performer
-from runbooks.plan import Plan, compile_plan, undo_definition
+from runbooks.plan import Plan, compile_plan
 from runbooks.policy import window_left_s
-from runbooks.scene import Moment, RouterPort
+from runbooks.putback import undo_definition
+from runbooks.scene import CannotPlan, Moment, RouterPort, Undoing
 from runbooks.ticket import ChangeGate, WorkNotes
 from runbooks.verbs import ACTIONS
 from runbooks.view import RunView
@@ -111,7 +118,15 @@ class Desk:
         self._drives: dict[str, asyncio.Task[RunView]] = {}
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
-        """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error."""
+        """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
+
+        `book` is a name of the library or a file. One that undoes another is compiled from the record of the run that
+        it puts back; none: Refused.
+        """
+        chosen = found(book)
+        return await self._compiled(chosen, parameters, await self._undoing(chosen, parameters))
+
+    async def _compiled(self, book: Book, parameters: Mapping[str, str], undoing: Undoing | None = None) -> Plan:
         await self._watch.session.pulse()
         chosen = self._watch.chosen
         vault = chosen.site.systems.vault
@@ -126,16 +141,23 @@ class Desk:
         finally:
             await asyncio.gather(*(session.close() for session in sessions))
         running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
-        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running)
-        return compile_plan(shipped(book), parameters, moment, chosen.loaded.text)
+        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running, undoing)
+        return compile_plan(book, parameters, moment, chosen.loaded.text)
 
-    async def start(self, plan: Plan, change: str, *, plan_hash: str | None = None) -> str:
-        """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched."""
+    async def start(self, plan: Plan, change: str | None, *, plan_hash: str | None = None) -> str:
+        """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched.
+
+        An undo is never gated; without a change of its own it tells the change of the run that it puts back.
+        """
         if not self.write:
             raise Refused("read-only: give --write to allow changes")
         if plan_hash is not None and plan_hash != plan.hash:
             raise Refused(f"the plan has changed: {plan.hash} now, {plan_hash} approved. Look at it again")
-        gate = self._gate(change, plan.target, plan.touches)
+        if plan.undo_of is not None:
+            return await self._start_undo(plan, plan.undo_of, change)
+        if change is None:
+            raise Refused("no change: give --change CHG (a routing change needs an approved one)")
+        gate = self._gate(change, plan.target, plan.touches, plan.definition())
         await self._refuse_closed(gate, change)
         for router in self._watch.site.routers:  # the credential works before anything is begun
             if router.name in plan.touches:
@@ -157,7 +179,7 @@ class Desk:
             raise Refused(f"{run_id} is itself an undo (of {undone}): to move again, run the book under a change")
         if row.state != "COMPLETED":
             raise Refused(f"{run_id} is {row.state}: nothing of it is in place")
-        undos = [undo for undo in await self.journal.runs() if undo.definition.get("undo_of") == run_id]
+        undos = undos_of(run_id, await self.journal.runs())
         if done := [undo.run_id for undo in undos if undo.state == "COMPLETED"]:
             raise Refused(f"{run_id} was put back by {done[0]} already")
         if begun := [undo for undo in undos if undo.closed_at is None]:
@@ -208,6 +230,20 @@ class Desk:
             task.cancel()
         await asyncio.gather(*self._drives.values(), return_exceptions=True)
         await self._scene.close()
+
+    async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
+        """The run that a book puts back: the newest with the same parameters whose effects are in place."""
+        if book.undoes is None:
+            return None
+        parameters = bound(book, given, self._watch.site)
+        return in_place(book.undoes, parameters, await self.journal.runs())
+
+    async def _start_undo(self, plan: Plan, undo_of: str, change: str | None) -> str:
+        row = await self.journal.run(undo_of)
+        ticket = change or row.ticket
+        gate = self._gate(ticket or "", plan.target, plan.touches)
+        new = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, ticket, plan.locks, undo_of)
+        return await self._begin(new, gate)
 
     async def _refuse_closed(self, gate: ChangeGate, change: str) -> None:
         try:
@@ -262,11 +298,26 @@ class Desk:
         self._gates[run_id] = gate
         self._drives[run_id] = asyncio.create_task(engine.drive(run_id, fence), name=f"drive {run_id}")
 
-    def _gate(self, change: str, target: str, touches: tuple[str, ...]) -> ChangeGate:
-        return ChangeGate(self._tickets, change, target, tuple(touches), self._watch.site.policy, utc_now)
+    def _gate(
+        self, change: str, target: str, touches: tuple[str, ...], definition: Mapping[str, Any] | None = None
+    ) -> ChangeGate:
+        policy, still = self._watch.site.policy, partial(self._moved, definition or {})
+        return ChangeGate(self._tickets, change, target, tuple(touches), policy, utc_now, still)
 
     def _gate_of(self, row: RunRow, ticket: str | None = None) -> ChangeGate:
-        return self._gate(ticket or row.ticket or "", str(row.definition["target"]), row.definition["touches"])
+        frozen = row.definition
+        return self._gate(ticket or row.ticket or "", str(frozen["target"]), frozen["touches"], frozen)
+
+    async def _moved(self, definition: Mapping[str, Any]) -> list[str]:
+        """What a frozen plan covers and is not as it was, in words: the same book is compiled again, now."""
+        if not definition.get("covered"):
+            return []
+        try:
+            book = parse(definition["text"], f"{definition['book']}.yaml")
+            again = await self._compiled(book, definition["parameters"])
+        except CannotPlan as reasons:
+            return [f"it cannot be planned any more: {reasons}"]
+        return moved(definition["covered"], again.covered)
 
     def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
         notes = WorkNotes(self._tickets, ticket)

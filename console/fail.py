@@ -73,7 +73,7 @@ _CODES = (
     ("lab.errors", "NoLab", Exit.UNREACHABLE),
     ("lab.errors", "LabRuns", Exit.REFUSED),
     ("lab.errors", "LabError", Exit.UNREACHABLE),
-    ("runbooks.book", "BookError", Exit.USAGE),
+    ("runbooks.language", "BookError", Exit.USAGE),
     ("runbooks.scene", "CannotPlan", Exit.REFUSED),
     ("runbooks.journal", "UnknownRun", Exit.USAGE),
     ("runbooks.journal", "DriverAlive", Exit.REFUSED),

@@ -46,5 +46,6 @@ def _step(number: int, step: PlanStep) -> list[Line]:
     found: list[Line] = [[Cell(f"{number} {step.title}", "strong"), Cell(f"  {step.risk}", "dim")]]
     found += [[Cell("  "), *line] for line in sends_lines(step.definition["commands"])]
     found += [[Cell("  expect  ", "dim"), Cell(line)] for line in step.expect]
+    found += [[Cell("  guard   ", "dim"), Cell(line)] for line in step.guards]
     undo = sends_lines(step.definition["undo"])
     return [*found, [Cell("  undo", "dim")], *([Cell("  "), *line] for line in undo)] if undo else found

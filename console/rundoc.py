@@ -29,7 +29,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "commands": list(step.lines),
                 "expect": list(step.expect),
                 "undo": list(step.undo),
-                "guards": [],
+                "guards": list(step.guards),
                 "risk": step.risk,
                 "approvals": step.approvals,
             }
@@ -149,6 +149,7 @@ def plan_text(plan: Plan) -> str:
         lines += ["", f"{number} {step.title}   [{step.kind}, {step.risk}]"]
         lines += [f"    {line}" for line in step.lines]
         lines += [f"    expect  {line}" for line in step.expect]
+        lines += [f"    guard   {line}" for line in step.guards]
         lines += [f"    undo    {line}" for line in step.undo]
     return "\n".join(lines)
 

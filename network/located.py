@@ -34,8 +34,8 @@ class NotYaml(Exception):
 class Located:
     """The parsed `document` of a file named `source`. Raises NotYaml."""
 
-    def __init__(self, text: str, source: str) -> None:
-        self.source = source
+    def __init__(self, text: str, source: str, *, columns: bool = False) -> None:
+        self.source, self._columns = source, columns
         self._root: Any = None
         try:
             # The loader in Python: libyaml's is faster, and a file nested deeply enough ends the process.
@@ -44,7 +44,8 @@ class Located:
             self.document: Any = loader.construct_document(self._root) if self._root else None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise NotYaml(Fault(f"{source}:{line}", "yaml", str(error.problem))) from None
+            column = f":{error.problem_mark.column + 1}" if columns and error.problem_mark else ""
+            raise NotYaml(Fault(f"{source}:{line}{column}", "yaml", str(error.problem))) from None
         except yaml.YAMLError as error:
             raise NotYaml(Fault(f"{source}:1", "yaml", str(error))) from None
         except RecursionError:
@@ -55,18 +56,21 @@ class Located:
             raise NotYaml(Fault(f"{source}:1", "yaml", "a mapping of keys to values is expected"))
 
     def fault(self, location: Location, reason: str) -> Fault:
-        """A fault at a place in the document, with its line (and column, inside a line)."""
+        """A fault at a place in the document, with its line (and its column, where columns are wanted)."""
         field = ".".join(str(part) for part in location) or "file"
-        return Fault(f"{self.source}:{self._line(location)}", field, reason)
+        mark = self._mark(location)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return Fault(f"{self.source}:{line}{f':{column}' if self._columns else ''}", field, reason)
 
-    def _line(self, location: Location) -> int:
-        node, line = self._root, 1
+    def _mark(self, location: Location) -> Any:
+        """Where the deepest part of a location that is there begins."""
+        node, mark = self._root, None
         for part in location:
             child = _child(node, part)
             if child is None:
                 break
-            node, line = child
-        return line
+            node, mark = child
+        return mark
 
 
 def _unreadable(node: Any) -> int:
@@ -96,13 +100,13 @@ def _scalars(root: Any) -> Iterator[Any]:
             waiting += node.value
 
 
-def _child(node: Any, part: str | int) -> tuple[Any, int] | None:
+def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(part):
-                return value, key.start_mark.line + 1
+                return value, key.start_mark
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part], node.value[part].start_mark.line + 1
+        return node.value[part], node.value[part].start_mark
     return None
 
 

@@ -1,136 +1,178 @@
-"""A runbook as its author writes it: YAML, checked when it is read, with file:line for every fault."""
+"""Reading runbooks: from the library or from a file, each fault with its file, line and column, all of them at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from network.inventory import Site
 from network.located import Fault, Located, NotYaml, reason
-from network.sitecheck import nearest
-from runbooks.model import Risk
+from network.sitecheck import Location, nearest
+from runbooks import grammar, lint
+from runbooks.grammar import Finding
+from runbooks.language import Book, BookError, BookStep, Script
+
+__all__ = ["Book", "BookError", "Shelf", "faults", "found", "names", "parse", "shipped"]
+
+SUFFIX = ".yaml"
+#: How deep books may call each other. Deeper than this nobody sees what a run will do.
+MAX_DEPTH = 3
 
 
-class BookError(Exception):
-    """The runbook, or what it was called with, cannot be used. Every fault says where and what is allowed."""
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Folders with runbooks, the first one first."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(str(fault) for fault in faults))
+    folders: tuple[Traversable, ...]
 
+    def names(self) -> tuple[str, ...]:
+        files = (file.name for folder in self.folders for file in folder.iterdir())
+        return tuple(sorted({name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)}))
 
-class Parameter(BaseModel):
-    """A parameter: its type is the kind of thing it names in the site file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: Literal["port", "cloud", "session", "router"]
-    help: str = ""
-    default: str | None = None
-
-
-class BookStep(BaseModel):
-    """A step as written. `${name}` stands for a parameter, `${cloud}` and `${router}` for the turn of `for_each`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    id: str
-    kind: Literal["check", "wait_until", "act", "measure"]
-    verb: str
-    title: str
-    risk: Risk
-    for_each: tuple[Literal["cloud", "router"], ...] = ()
-    group: str | None = None
-    args: dict[str, str] = Field(default_factory=dict, alias="with")
-    timeout_s: float | None = Field(default=None, gt=0)
+    def book(self, name: str, trail: tuple[str, ...] = ()) -> Book:
+        """A book by name. Raises BookError with the nearest name."""
+        if name not in self.names():
+            raise BookError([Fault("runbook", name, f"is not in the library; {nearest(name, self.names())}")])
+        files = (folder / f"{name}{SUFFIX}" for folder in self.folders)
+        file = next(file for file in files if file.is_file())
+        book = parse(file.read_text(), file.name, self, trail)
+        if book.runbook != name:
+            raise BookError([Fault(file.name, "runbook", f"{book.runbook!r} must have the name of its file, {name!r}")])
+        return book
 
 
-class Book(BaseModel):
-    """A runbook. `text` is the file as read: it is part of the plan's hash."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    runbook: str
-    version: int
-    title: str
-    purpose: str
-    target: str
-    parameters: dict[str, Parameter]
-    steps: tuple[BookStep, ...]
-    text: str = Field(default="", exclude=True)
+def _library() -> Traversable:
+    return resources.files("runbooks") / "library"
 
 
 def names() -> tuple[str, ...]:
     """The runbooks that come with Interlock."""
-    files = (resources.files("runbooks") / "library").iterdir()
-    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
+    return Shelf((_library(),)).names()
 
 
 def shipped(name: str) -> Book:
     """A runbook of the library by name. Raises BookError with the nearest name."""
-    if name not in names():
-        raise BookError([Fault("runbook", name, f"is not in the library; {nearest(name, names())}")])
-    file = resources.files("runbooks") / "library" / f"{name}.yaml"
-    return parse(file.read_text(), f"{name}.yaml")
+    return Shelf((_library(),)).book(name)
 
 
-def parse(text: str, source: str) -> Book:
-    """Read a runbook. Raises BookError."""
-    from runbooks.verbs import VERBS
+def found(name: str) -> Book:
+    """A runbook of the library by name, or of a file: a name with a suffix or a folder. Raises BookError."""
+    if not name.endswith((SUFFIX, ".yml")) and "/" not in name:
+        return shipped(name)
+    text, shelf = opened(Path(name))
+    return parse(text, name, shelf)
 
+
+def opened(file: Path) -> tuple[str, Shelf]:
+    """A file's text, and the shelf that it may call from: what lies beside it, and the library. Raises BookError."""
     try:
-        lines = Located(text, source)
-        book = Book.model_validate(lines.document | {"text": text})
-    except NotYaml as error:
-        raise BookError([error.fault]) from None
-    except ValidationError as error:
-        faults = [lines.fault(e["loc"], reason(e, Book.model_json_schema)) for e in error.errors()]
-        raise BookError(faults) from None
-    faults = [
-        lines.fault(
-            ("steps", index, "verb"), f"{step.verb!r} is no {step.kind}; {nearest(step.verb, VERBS[step.kind])}"
-        )
-        for index, step in enumerate(book.steps)
-        if step.verb not in VERBS[step.kind]
-    ]
-    if book.target not in book.parameters:
-        known = nearest(book.target, book.parameters)
-        faults.append(lines.fault(("target",), f"{book.target!r} is not a parameter; {known}"))
-    if faults:
-        raise BookError(faults)
+        return file.read_text(), Shelf((file.parent, _library()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BookError([Fault("runbook", str(file), f"cannot be read: {error}")]) from error
+
+
+def parse(text: str, source: str, shelf: Shelf | None = None, trail: tuple[str, ...] = ()) -> Book:
+    """Read a runbook. Raises BookError."""
+    try:
+        return _read(text, source, shelf or Shelf((_library(),)), trail)
+    except RecursionError:
+        raise BookError([Fault(f"{source}:1:1", "yaml", "a part of it contains itself")]) from None
+
+
+def _read(text: str, source: str, shelf: Shelf, trail: tuple[str, ...]) -> Book:
+    lines, script, unknown = _script(text, source)
+    called, wrong = _called(script, shelf, (*trail, script.runbook))
+    book = Book.model_construct(**dict(script), text=text, called=called)
+    if wrong := [*unknown, *wrong, *grammar.findings(book), *lint.laws(book)]:
+        raise BookError([lines.fault(at, said) for at, said in _in_order(wrong)])
     return book
 
 
-def bound(book: Book, given: Mapping[str, str], site: Site) -> dict[str, str]:
-    """The parameters with their values, each one a thing of the site. Raises BookError for every fault at once."""
-    faults = [
-        Fault(book.runbook, name, f"is not a parameter; {nearest(name, book.parameters)}")
-        for name in given
-        if name not in book.parameters
-    ]
-    values: dict[str, str] = {}
+def faults(text: str, source: str, shelf: Shelf | None = None, site: Site | None = None) -> list[Fault]:
+    """Everything that is wrong with a runbook, and with a site also what nothing there feeds."""
+    try:
+        book = parse(text, source, shelf)
+    except BookError as error:
+        return list(error.faults)
+    lines = Located(text, source, columns=True)
+    return [lines.fault(at, said) for at, said in (lint.unfed(book, site) if site else ())]
+
+
+def _script(text: str, source: str) -> tuple[Located, Script, list[Finding]]:
+    """What is written, and the keys that nobody knows: those hide no other fault. Raises BookError for any other."""
+    try:
+        lines = Located(text, source, columns=True)
+        try:
+            return lines, Script.model_validate(lines.document), []
+        except ValidationError as error:
+            wrong = [(e["loc"], reason(e, _schema).replace("Value error, ", "")) for e in error.errors()]
+            for each in error.errors():
+                if each["type"] != "extra_forbidden":
+                    raise BookError([lines.fault(at, said) for at, said in wrong]) from None
+                _remove(lines.document, each["loc"])
+            return lines, Script.model_validate(lines.document), wrong
+    except NotYaml as error:
+        raise BookError([error.fault]) from None
+
+
+def _remove(document: Any, location: Location) -> None:
+    *path, last = location
+    for part in path:
+        document = document[part]
+    document.pop(last, None)
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Script.model_json_schema(by_alias=True)
+
+
+def _called(script: Script, shelf: Shelf, trail: tuple[str, ...]) -> tuple[dict[str, Book], list[Finding]]:
+    """The books that a book calls, by name, and what is wrong with its calls."""
+    called: dict[str, Book] = {}
+    wrong: list[Finding] = []
+    for index, step in enumerate(script.steps):
+        if step.kind != "call" or not step.book:
+            continue
+        try:
+            called[step.book] = _callee(step.book, shelf, trail)
+            wrong += ((("steps", index, *at), said) for at, said in _arguments(step, called[step.book]))
+        except BookError as error:
+            wrong.append((("steps", index, "book"), "; ".join(str(fault) for fault in error.faults)))
+    return called, wrong
+
+
+def _callee(name: str, shelf: Shelf, trail: tuple[str, ...]) -> Book:
+    """Raises BookError: unknown, called in a circle, too deep, or not to be called."""
+    if name in trail:
+        raise BookError([Fault("call", name, f"calls itself: {' → '.join([*trail, name])}")])
+    if len(trail) > MAX_DEPTH:
+        raise BookError([Fault("call", name, f"is called too deep ({' → '.join(trail)}); at most {MAX_DEPTH} levels")])
+    book = shelf.book(name, trail)
+    if book.undoes:
+        raise BookError([Fault("call", name, f"undoes {book.undoes}: a run that puts back stands alone")])
+    return book
+
+
+def _arguments(step: BookStep, book: Book) -> Iterator[Finding]:
+    for name in step.args:
+        if name not in book.parameters:
+            said = nearest(name, book.parameters)
+            yield ("with", name), f"{name!r} is not a parameter of {book.runbook}; {said}"
     for name, parameter in book.parameters.items():
-        value = given.get(name, parameter.default)
-        allowed = _things(parameter.type, site)
-        if value is None:
-            faults.append(Fault(book.runbook, name, f"is missing: give {name}=…; allowed: {', '.join(allowed)}"))
-        elif value not in allowed:
-            faults.append(Fault(book.runbook, name, f"{value!r} is not a {parameter.type}; {nearest(value, allowed)}"))
-        else:
-            values[name] = value
-    if faults:
-        raise BookError(faults)
-    return values
+        if name not in step.args and parameter.default is None and parameter.required:
+            yield ("with",) if step.args else ("book",), f"{name!r} of {book.runbook} is missing"
 
 
-def _things(kind: str, site: Site) -> list[str]:
-    tables: dict[str, Sequence[Any]] = {
-        "port": site.ports,
-        "cloud": site.clouds,
-        "session": site.sessions,
-        "router": site.routers,
-    }
-    return [thing.name for thing in tables[kind]]
+def _in_order(wrong: Sequence[Finding]) -> list[Finding]:
+    """As they stand in the book, the book's own first; each once."""
+    return sorted(
+        dict.fromkeys(wrong), key=lambda finding: [part if isinstance(part, int) else -1 for part in finding[0]]
+    )

@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from network.health import SiteHealth
-from network.verdict import Verdict
-from runbooks.book import Book, BookStep, bound
-from runbooks.journal.records import canonical, sha256
-from runbooks.scene import Compiled, Moment
-from runbooks.turns import turns
+from pydantic import ValidationError
+
+from network.located import Fault
+from runbooks.approvals import with_approvals
+from runbooks.covered import covered, hashed
+from runbooks.language import Book, BookError
+from runbooks.parameters import ALL, bound
+from runbooks.planstep import PlanStep, shown
+from runbooks.putback import PUT_BACK, inverted
+from runbooks.scene import CannotPlan, Compiled, Moment
+from runbooks.unfold import Filled, unfolded
 from runbooks.verbs import VERBS
 
-Send = Mapping[str, Any]
-
-#: Which of a step's facts are part of the plan's hash. Loads, ages and titles are not.
-_HASHED = ("id", "kind", "verb", "commands", "expect", "undo", "risk")
-
-
-@dataclass(frozen=True, slots=True)
-class PlanStep:
-    """A step made exact. `lines` and `undo_lines` are the commands as a person reads them, one a line."""
-
-    id: str
-    title: str
-    kind: str
-    verb: str
-    risk: str
-    approvals: int
-    definition: Mapping[str, Any]
-    expect: tuple[str, ...]
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        return tuple(shown(self.definition["commands"]))
-
-    @property
-    def undo(self) -> tuple[str, ...]:
-        return tuple(shown(self.definition["undo"]))
+__all__ = ["Plan", "PlanStep", "compile_plan", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`before` and `after`: by cloud, the paths that carry it out and back. `touches`: every thing it works on."""
+    """`before` and `after`: by cloud, the paths that carry it out and back. `touches`: every thing it works on.
+
+    `covered`: the named facts behind `hash`. `text`: the book as read.
+    """
 
     book: str
     version: int
@@ -57,6 +40,9 @@ class Plan:
     after: Mapping[str, Mapping[str, Any]]
     touches: tuple[str, ...]
     locks: tuple[str, ...]
+    undo_of: str | None = None
+    covered: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     def definition(self) -> dict[str, Any]:
         """What the journal freezes: enough to drive, undo and explain the run without the runbook."""
@@ -72,23 +58,31 @@ class Plan:
             "before": dict(self.before),
             "after": dict(self.after),
             "steps": [dict(step.definition) for step in self.steps],
+            "covered": dict(self.covered),
+            "text": self.text,
+            **({"undo_of": self.undo_of} if self.undo_of else {}),
         }
 
 
 def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text: str) -> Plan:
     """Make every step exact. Raises BookError (parameters), CannotPlan (with every reason), and reading errors."""
     parameters = bound(book, given, moment.site)
-    target = parameters[book.target]
-    made = [
-        (step, args, VERBS[step.kind][step.verb].compile(moment, args))
-        for step, args in _turns(book, parameters, moment)
-    ]
-    compiled = [each for _, _, each in made]
-    steps = tuple(_plan_step(step, args, each, moment) for step, args, each in made)
+    target, record = parameters[book.target], _record(book, moment)
+    made = [each for filled in unfolded(book, parameters, moment.site) for each in _made(filled, moment, record)]
+    steps = with_approvals([step for _, _, step in made])
+    compiled = [each for _, each, _ in made]
     health = moment.health
     before = {c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds}
-    after = {name: way for each in compiled for name, way in each.after.items()}
-    own = {f"site:{moment.site.name}", f"{book.parameters[book.target].type}:{target}"}
+    after = {**record.get("before", {}), **{name: way for each in compiled for name, way in each.after.items()}}
+    touched = [*record.get("touches", ()), *(name for each in compiled for name in each.touches)]
+    facts = covered(
+        book.texts,
+        parameters,
+        [step.definition for step in steps],
+        site_text,
+        [(str(filled.args.get("cloud", filled.step.id)), each.relied_on) for filled, each, _ in made],
+        health,
+    )
     return Plan(
         book=book.runbook,
         version=book.version,
@@ -96,144 +90,118 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
         parameters=parameters,
         target=target,
         steps=steps,
-        hash=_hash(book, parameters, steps, site_text, [each.relied_on for each in compiled], health),
+        hash=hashed(facts),
         before=before,
         after={**before, **{name: _carried(way["carried_by"], way["return_by"]) for name, way in after.items()}},
-        touches=tuple(dict.fromkeys([target, *(name for each in compiled for name in each.touches)])),
-        locks=tuple(sorted(own.union(*(each.locks for each in compiled)))),
+        touches=tuple(dict.fromkeys([target, *touched])),
+        locks=_locks(book, parameters, moment, record, made),
+        undo_of=moment.undoing.run_id if moment.undoing else None,
+        covered=facts,
+        text=book.text,
     )
 
 
-def _turns(book: Book, parameters: Mapping[str, str], moment: Moment) -> Iterator[tuple[BookStep, dict[str, str]]]:
-    """Every step with its words filled in, once for each turn of its `for_each`."""
-    kind, target = book.parameters[book.target].type, parameters[book.target]
-    for step in book.steps:
-        for words in turns(moment.site, kind, target, step.for_each):
-            values = {**parameters, **words}
-            args = {key: _filled(value, values) for key, value in step.args.items()}
-            group = _filled(step.group, values) if step.group else None
-            yield (
-                step.model_copy(
-                    update={"id": _filled(step.id, values), "title": _filled(step.title, values), "group": group}
-                ),
-                args,
-            )
+Made = tuple[Filled, Compiled, PlanStep]
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"${{{name}}}", value)
-    return text
+def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator[Made]:
+    """The steps that a written one becomes: itself, or for put-back every act that was recorded."""
+    if filled.step.verb == PUT_BACK:
+        for definition in inverted(record):
+            yield filled, Compiled(), _plan_step({**definition, "guards": _guards(filled)}, moment)
+        return
+    args = _arguments(filled)
+    verb = VERBS[filled.step.kind][filled.step.verb] if filled.step.verb else None
+    compiled: Compiled = verb.compile(moment, args) if verb else Compiled()
+    yield filled, compiled, _plan_step(_definition(filled, args, compiled), moment)
 
 
-def _plan_step(step: BookStep, args: Mapping[str, str], compiled: Compiled, moment: Moment) -> PlanStep:
-    definition = {
+def _record(book: Book, moment: Moment) -> Mapping[str, Any]:
+    """The frozen definition of the run that this book puts back; empty for a book that undoes none."""
+    if not book.undoes:
+        return {}
+    if moment.undoing is None:
+        raise CannotPlan(f"{book.runbook} puts back a run of {book.undoes}, and none is in place")
+    return moment.undoing.definition
+
+
+def _locks(
+    book: Book, parameters: Mapping[str, str], moment: Moment, record: Mapping[str, Any], made: Sequence[Made]
+) -> tuple[str, ...]:
+    """What nobody else may move meanwhile: the site, the targets of the book and of those it calls, what verbs name."""
+    targets = {(book.parameters[book.target].type, parameters[book.target]), *(filled.target for filled, _, _ in made)}
+    own = {lock for kind, name in targets for lock in _target_locks(kind, name, moment)}
+    named = (lock for _, compiled, _ in made for lock in compiled.locks)
+    return tuple(sorted({f"site:{moment.site.name}", *own, *named, *record.get("locks", ())}))
+
+
+def _target_locks(kind: str, name: str, moment: Moment) -> list[str]:
+    """`all` is no thing that could be locked: every cloud is."""
+    names = [cloud.name for cloud in moment.site.clouds] if (kind, name) == ("cloud", ALL) else [name]
+    return [f"{kind}:{each}" for each in names]
+
+
+def _arguments(filled: Filled) -> Mapping[str, Any]:
+    """A verb's arguments with their types and defaults. Raises BookError."""
+    if not filled.step.verb:
+        return filled.args
+    model = VERBS[filled.step.kind][filled.step.verb].declares.args
+    try:
+        made: Mapping[str, Any] = model.model_validate(dict(filled.args)).model_dump(mode="json", by_alias=True)
+    except ValidationError as error:
+        where = f"{filled.step.id}.with"
+        raise BookError(
+            [
+                Fault("plan", ".".join([where, *map(str, e["loc"])]), f"{e['input']!r}: {e['msg']}")
+                for e in error.errors()
+            ]
+        ) from error
+    return made
+
+
+def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]:
+    """A step as the journal freezes it. What the book says of time goes before what the verb says."""
+    step = filled.step
+    return {
         "id": step.id,
         "title": step.title,
         "kind": step.kind,
         "verb": step.verb,
-        "risk": step.risk,
+        "risk": step.risk or "reading",
         "with": {**args, **compiled.args},
         "commands": list(compiled.commands),
         "undo": list(compiled.undo),
-        "expect": list(compiled.expect),
+        "expect": [*compiled.expect, *({"what": what, "want": want} for what, want in step.expect.items())],
         "group": step.group,
-        "timeout_s": compiled.timeout_s or step.timeout_s or 30.0,
+        "timeout_s": filled.timeout_s or compiled.timeout_s or 30.0,
+        "text": step.text,
+        "evidence": list(step.evidence),
+        "samples": filled.samples,
+        "spacing_s": filled.spacing_s,
+        "on_failure": step.then or step.on_failure,
+        "guards": _guards(filled),
+        "exits": dict(step.exits),
+        "deadman_s": filled.deadman_s,
     }
-    approvals = getattr(moment.site.policy.approvals, step.risk.replace("-", "_"))
-    expect = tuple(f"{line['what']}: {line['want']}" for line in compiled.expect)
-    return PlanStep(step.id, step.title, step.kind, step.verb, step.risk, approvals, definition, expect)
 
 
-def _hash(
-    book: Book,
-    parameters: Mapping[str, str],
-    steps: tuple[PlanStep, ...],
-    site_text: str,
-    relied_on: list[Mapping[str, Any]],
-    health: SiteHealth,
-) -> str:
-    """sha256 over what the plan is and what it relies on. Not in it: time, ages, rtt, loss, load, change, driver."""
-    return sha256(
-        canonical(
-            {
-                "book": book.text,
-                "parameters": dict(parameters),
-                "steps": [{key: step.definition[key] for key in _HASHED} for step in steps],
-                "site": sha256(canonical(site_text)),
-                "relied_on": [dict(facts) for facts in relied_on],
-                "paths": {path.name: [path.role, path.verdict is Verdict.DOWN] for path in health.paths},
-            }
-        )
+def _guards(filled: Filled) -> list[dict[str, Any]]:
+    return [guard.model_dump(mode="json", by_alias=True) for guard in filled.guards]
+
+
+def _plan_step(definition: Mapping[str, Any], moment: Moment) -> PlanStep:
+    risk = str(definition["risk"])
+    return PlanStep(
+        id=str(definition["id"]),
+        title=str(definition["title"]),
+        kind=str(definition["kind"]),
+        verb=str(definition["verb"]),
+        risk=risk,
+        approvals=int(getattr(moment.site.policy.approvals, risk.replace("-", "_"))),
+        definition=definition,
+        expect=tuple(f"{line['what']}: {line['want']}" for line in definition["expect"]),
     )
 
 
 def _carried(out: Sequence[str], back: Sequence[str]) -> dict[str, list[str]]:
     return {"carried_by": list(out), "return_by": list(back)}
-
-
-def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:
-    """Commands as a person types them, each with its router."""
-    for send in sends:
-        if "configure" in send:
-            yield f"{send['router']}> configure terminal"
-            yield from (f"{send['router']}(config)> {line}" for line in send["configure"])
-        else:
-            yield f"{send['router']}> {send['exec']}"
-
-
-def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
-    """The run that puts back what a COMPLETED run changed: its acts inverted, in strict reverse."""
-    acts = [step for step in reversed(original["steps"]) if step["kind"] == "act"]
-    out = {name: way["carried_by"] for name, way in original["before"].items()}
-    back = {name: way["return_by"] for name, way in original["before"].items()}
-    steps: list[dict[str, Any]] = [
-        {
-            "id": "field-clear",
-            "title": f"field clear? {original['target']} will carry again",
-            "kind": "confirm",
-            "risk": "restore",
-            "commands": [],
-            "undo": [],
-            "expect": [],
-        }
-    ]
-    steps += [
-        {
-            **step,
-            "id": f"restore-{step['id']}",
-            "title": f"put back: {step['title']}",
-            "risk": "restore",
-            "with": {**step["with"], "inverse": True},
-            "commands": step["undo"],
-            "undo": step["commands"],
-            "expect": [{"what": "configuration", "want": "byte for byte as before"}],
-        }
-        for step in acts
-    ]
-    steps.append(
-        {
-            "id": "restored",
-            "title": "both directions are back as before",
-            "kind": "check",
-            "verb": "restored",
-            "risk": "reading",
-            "with": {"carried_by": out, "return_by": back},
-            "commands": [],
-            "undo": [],
-            "expect": [
-                {"what": f"{name} {way}", "want": ", ".join(was[name])}
-                for way, was in (("out", out), ("back", back))
-                for name in out
-            ],
-            "timeout_s": 60.0,
-        }
-    )
-    return {
-        **original,
-        "title": f"undo of {undo_of}: {original['title']}",
-        "undo_of": undo_of,
-        "before": original["after"],
-        "after": original["before"],
-        "steps": steps,
-    }

@@ -20,6 +20,14 @@ class CannotPlan(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Undoing:
+    """The COMPLETED run that a plan puts back: its id and its frozen definition."""
+
+    run_id: str
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """What is known when a plan is compiled: the site, the snapshot judged now, each router's running config."""
 
@@ -27,6 +35,7 @@ class Moment:
     snapshot: Snapshot
     now: datetime
     running: Mapping[str, str]
+    undoing: Undoing | None = None
 
     @property
     def health(self) -> SiteHealth:

@@ -21,7 +21,11 @@ class Tickets(Protocol):
 
 
 class ChangeGate:
-    """Asks the change again before every act; `last` is what it said. A restoring run is never gated."""
+    """Asks the change again before every act; `last` is what it said. A restoring run is never gated.
+
+    `moved` says what the plan covers and is not as it was: an approval is for that plan and no other, so that one which
+    came late may be void. Once the run has acted, what it relied on moves by its own hand, and is asked no more.
+    """
 
     def __init__(
         self,
@@ -31,9 +35,10 @@ class ChangeGate:
         touches: Sequence[str],
         policy: Policy,
         now: Callable[[], datetime],
+        moved: Callable[[], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         self._tickets, self._number, self._target = tickets, number, target
-        self._touches, self._policy, self._now = touches, policy, now
+        self._touches, self._policy, self._now, self._moved = touches, policy, now, moved
         self.last: ChangeFacts | None = None
 
     async def objections(self) -> list[str]:
@@ -44,8 +49,14 @@ class ChangeGate:
     async def permit(self, view: RunView, step: StepDef) -> GateVerdict:  # noqa: ARG002 -- one change for all steps
         if view.undo_of is not None:
             return GateVerdict(open=True, reason="an undo is never gated")
-        found = await self.objections()
+        found = [*await self._void(view), *await self.objections()]
         return GateVerdict(open=not found, reason="; ".join(found), evidence={"change": self._number})
+
+    async def _void(self, view: RunView) -> list[str]:
+        approved = any(step.kind == "approve" and step.do.state == "done" for step in view.steps)
+        if not approved or view.begun or self._moved is None:
+            return []
+        return [f"the approval is void, what it covers has moved: {words}" for words in await self._moved()]
 
 
 #: Results that a person on the ticket wants to read; the rest is in the journal.

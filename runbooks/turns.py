@@ -33,6 +33,9 @@ def clouds_of(site: Site, kind: str, target: str) -> list[str]:
             return [move.cloud for move in takeovers(site, target)]
         case "cloud":
             return [cloud.name for cloud in site.clouds if target in {cloud.name, "all"}]
+        case "edge" | "router":
+            own = (path for path in site.paths if site.session(path.session).router == target)
+            return list(dict.fromkeys(path.cloud for path in own))
         case _:
             paths = (path for path in site.paths if target in chain((path.name, path.session, path.vxc or "")))
             return list(dict.fromkeys(path.cloud for path in paths))

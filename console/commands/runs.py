@@ -16,10 +16,11 @@ from console.exits import Exit
 from console.fail import Refused, UsageError
 from console.sites import Chosen, choose
 from console.wiring import watching
-from runbooks.book import bound, shipped
+from runbooks.book import found
 from runbooks.engine import view_of
 from runbooks.journal import Journal
 from runbooks.model import StepDef
+from runbooks.parameters import bound
 from runbooks.plan import Plan
 from runbooks.view import RunView
 
@@ -48,7 +49,7 @@ def run(
     given, person = _fitting(book, words, chosen), _person(how)
     if not write:
         raise Refused("read-only: give --write to allow changes")
-    if change is None:
+    if change is None and found(book).undoes is None:
         raise Refused("no change: give --change CHG (a routing change needs an approved one)")
     work = _run(book, given, chosen, person, change=change, plan_hash=plan_hash, as_json=as_json, operator=operator)
     return asyncio.run(work)
@@ -105,7 +106,7 @@ def parameters(words: Sequence[str]) -> dict[str, str]:
 def _fitting(book: str, words: Sequence[str], chosen: Chosen) -> dict[str, str]:
     """Parameters that fit the runbook and the site; bad input is told before anything is connected to."""
     given = parameters(words)
-    bound(shipped(book), given, chosen.site)
+    bound(found(book), given, chosen.site)
     return given
 
 
@@ -161,7 +162,7 @@ async def _run(
     chosen: Chosen,
     person: Person,
     *,
-    change: str,
+    change: str | None,
     plan_hash: str | None,
     as_json: bool,
     operator: str | None,

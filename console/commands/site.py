@@ -1,14 +1,12 @@
-"""`site check` and `schema site`."""
+"""`site check`."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from console.exits import Exit
 from console.fail import UsageError
-from network.inventory import Site
 from network.sitefile import load
 
 
@@ -24,12 +22,4 @@ def check(file: Path) -> Exit:
     site = found.site
     counts = f"{len(site.paths)} paths to {len(site.clouds)} clouds, {len(found.warnings)} warnings"
     print(f"{file}: site {site.name}, {counts}")
-    return Exit.OK
-
-
-def schema(what: str) -> Exit:
-    """Print the JSON Schema of the site file."""
-    if what != "site":
-        raise UsageError(f"schema: {what!r} is not known; allowed: site")
-    print(json.dumps(Site.model_json_schema(by_alias=True), indent=1))
     return Exit.OK

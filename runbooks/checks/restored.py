@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from network.health import CloudHealth
 from network.snapshot import Snapshot
@@ -12,16 +12,17 @@ from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
-from runbooks.scene import Compiled, Moment, Scene, moment_of
+from runbooks.putback import baseline
+from runbooks.scene import CannotPlan, Compiled, Moment, Scene, moment_of
 
 
 class Args(BaseModel):
-    """The baseline: cloud to the paths that carried it, out and back."""
+    """The baseline: cloud to the paths that carried it, out and back. A book leaves it to the record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    carried_by: dict[str, list[str]]
-    return_by: dict[str, list[str]]
+    carried_by: dict[str, list[str]] = Field(default_factory=dict)
+    return_by: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class Restored:
@@ -29,8 +30,13 @@ class Restored:
 
     declares = Declaration("restored", "check", Args, reads=frozenset({"routers", "azure", "aws", "probes"}))
 
-    def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:  # noqa: ARG002 -- nothing to make exact
-        return Compiled()
+    def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:  # noqa: ARG002 -- the record says it all
+        if moment.undoing is None:
+            raise CannotPlan(
+                "restored compares with the run that is put back: only a book that `undoes` another has one"
+            )
+        wanted, expect = baseline(moment.undoing.definition)
+        return Compiled(args=wanted, expect=tuple(expect))
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
         out: Mapping[str, list[str]] = step.args["carried_by"]

@@ -13,7 +13,8 @@ from network.observation import Advert, Advertised, HubPreference, Kind, Link, L
 from network.snapshot import Snapshot
 from runbooks.book import shipped
 from runbooks.model import StepDef, steps_of
-from runbooks.plan import Plan, compile_plan, undo_definition
+from runbooks.plan import Plan, compile_plan
+from runbooks.putback import undo_definition
 from runbooks.scene import Moment
 from tests.router_text import running
 from tests.sample import NOW, REFERENCE, healthy, reference, routes, seen

@@ -8,8 +8,10 @@ import pytest
 from network.measured import ProbeResult
 from network.observation import Advert, Advertised, HubPreference, Kind, Load, Observation, SessionHere
 from network.takeover import takeovers
-from runbooks.book import Book, BookError, names, parse, shipped
-from runbooks.plan import Plan, compile_plan, undo_definition
+from runbooks.book import names, parse, shipped
+from runbooks.language import Book, BookError
+from runbooks.plan import Plan, compile_plan
+from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan, Moment
 from runbooks.standby import objections
 from tests.router_text import running
@@ -187,10 +189,10 @@ def book_text() -> str:
 )
 def test_a_wrong_book_gives_its_line(good: str, bad: str, said: str) -> None:
     text = book_text()
-    line = text[: text.index(good)].count("\n") + 1
+    line, column = text[: text.index(good)].count("\n") + 1, len(text[: text.index(good)].rpartition("\n")[2]) + 1
     with pytest.raises(BookError) as caught:
         parse(text.replace(good, bad, 1), "book.yaml")
-    assert any(said in fault.text and fault.where == f"book.yaml:{line}" for fault in caught.value.faults)
+    assert any(said in fault.text and fault.where == f"book.yaml:{line}:{column}" for fault in caught.value.faults)
 
 
 def test_every_shipped_book_is_valid() -> None:

@@ -22,7 +22,8 @@ from runbooks.effects import Finding, GateVerdict, Ports, Seen
 from runbooks.engine import Engine
 from runbooks.journal import Event, Identity, Journal, NewRun
 from runbooks.model import Phase, StepDef
-from runbooks.plan import Plan, PlanStep, undo_definition
+from runbooks.plan import Plan, PlanStep
+from runbooks.putback import undo_definition
 from runbooks.view import RunView
 from tests.sample import NOW, healthy, reference
 

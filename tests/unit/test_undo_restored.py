@@ -11,7 +11,7 @@ from network.observation import CloudRoute, CloudRoutes, Kind
 from network.snapshot import Snapshot
 from runbooks.checks.restored import Restored
 from runbooks.model import StepDef, steps_of
-from runbooks.plan import undo_definition
+from runbooks.putback import undo_definition
 from tests.sample import NOW, healthy, reference, seen
 
 WAYS = {

@@ -1,0 +1,52 @@
+"""A step of a plan: what a person approves, and what the journal freezes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Send = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """A step made exact. `lines` and `undo_lines` are the commands as a person reads them, one a line."""
+
+    id: str
+    title: str
+    kind: str
+    verb: str
+    risk: str
+    approvals: int
+    definition: Mapping[str, Any]
+    expect: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(shown(self.definition["commands"]))
+
+    @property
+    def undo(self) -> tuple[str, ...]:
+        return tuple(shown(self.definition["undo"]))
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Who watches, as a person reads it: "survivor-load, 2 of 3: hold"."""
+        watching = self.definition.get("guards", ())
+        return tuple(f"{each['name']}, {each['k']} of {each['n']}: {each['policy']}" for each in watching)
+
+    @property
+    def group(self) -> str:
+        """The atomic group that it stands in; a step alone is its own."""
+        return str(self.definition.get("group") or self.id)
+
+
+def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:
+    """Commands as a person types them, each with its router."""
+    for send in sends:
+        if "configure" in send:
+            yield f"{send['router']}> configure terminal"
+            yield from (f"{send['router']}(config)> {line}" for line in send["configure"])
+        else:
+            yield f"{send['router']}> {send['exec']}"

@@ -1,0 +1,71 @@
+"""Putting back what a COMPLETED run changed: its acts inverted, in strict reverse, with what was recorded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: The placeholder act of a book that `undoes` another: it stands for every act of the run that is put back.
+PUT_BACK = "put-back"
+
+
+def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The acts of a frozen definition with commands and undo exchanged, the last one first."""
+    return [
+        {
+            **step,
+            "id": f"restore-{step['id']}",
+            "title": f"put back: {step['title']}",
+            "risk": "restore",
+            "with": {**step["with"], "inverse": True},
+            "commands": step["undo"],
+            "undo": step["commands"],
+            "expect": [{"what": "configuration", "want": "byte for byte as before"}],
+        }
+        for step in reversed(original["steps"])
+        if step["kind"] == "act"
+    ]
+
+
+def baseline(original: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Who carried each cloud, out and back, when the original was planned: arguments and what is expected."""
+    ways = {"carried_by": "out", "return_by": "back"}
+    args = {key: {cloud: list(way[key]) for cloud, way in original["before"].items()} for key in ways}
+    expect = [
+        {"what": f"{cloud} {word}", "want": ", ".join(args[key][cloud])}
+        for key, word in ways.items()
+        for cloud in args[key]
+    ]
+    return args, expect
+
+
+def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
+    """The linked run of `rollback RUN`: asked once, every act put back, and the baseline proven. No book is needed."""
+    args, expect = baseline(original)
+    bare: dict[str, Any] = {"commands": [], "undo": [], "expect": []}
+    clear = {
+        **bare,
+        "id": "field-clear",
+        "title": f"field clear? {original['target']} will carry again",
+        "kind": "confirm",
+        "risk": "restore",
+    }
+    restored = {
+        **bare,
+        "id": "restored",
+        "title": "both directions are back as before",
+        "kind": "check",
+        "verb": "restored",
+        "risk": "reading",
+        "with": args,
+        "expect": expect,
+        "timeout_s": 60.0,
+    }
+    return {
+        **original,
+        "title": f"undo of {undo_of}: {original['title']}",
+        "undo_of": undo_of,
+        "before": original["after"],
+        "after": original["before"],
+        "steps": [clear, *inverted(original), restored],
+    }
