@@ -12,10 +12,11 @@ from network.located import Fault
 from runbooks.approvals import with_approvals
 from runbooks.covered import covered, hashed
 from runbooks.language import Book, BookError
-from runbooks.parameters import ALL, bound
+from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
 from runbooks.putback import PUT_BACK, inverted
 from runbooks.scene import CannotPlan, Compiled, Moment
+from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded
 from runbooks.verbs import VERBS
 
@@ -93,7 +94,7 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
         hash=hashed(facts),
         before=before,
         after={**before, **{name: _carried(way["carried_by"], way["return_by"]) for name, way in after.items()}},
-        touches=tuple(dict.fromkeys([target, *touched])),
+        touches=tuple(dict.fromkeys([*([] if target == ALL else [target]), *touched])),
         locks=_locks(book, parameters, moment, record, made),
         undo_of=moment.undoing.run_id if moment.undoing else None,
         covered=facts,
@@ -182,6 +183,7 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         "guards": _guards(filled),
         "exits": dict(step.exits),
         "deadman_s": filled.deadman_s,
+        **({"window_s": compiled.window_s} if compiled.window_s else {}),
     }
 
 

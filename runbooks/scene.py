@@ -82,6 +82,7 @@ class Compiled:
     plan's hash; `args` are further arguments that the run needs and the hash does not (loads, baselines).
     `touches` are the things that the step works on, by their site names; `locks` what nobody else may move meanwhile
     ("port:port-a"); `after` says by cloud which paths carry it then: {"carried_by": [...], "return_by": [...]}.
+    `window_s`: a send may come so long after its intent, where the undo has to wait before it may be sent.
     """
 
     commands: tuple[dict[str, Any], ...] = ()
@@ -90,6 +91,7 @@ class Compiled:
     relied_on: Mapping[str, Any] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float | None = None
+    window_s: float | None = None
     touches: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     after: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)

@@ -47,6 +47,7 @@ CASES = [
     ("steps:", "guards: [‸{name: symmetry, k: 4, n: 3}]\nsteps:", "4 of the last 3 samples can never be"),
     ("timeout: 10s", "‸timout: 10s", "unknown key 'timout'; did you mean 'timeout'?"),
     ("timeout: 10s", "timeout: 10s, ‸deadman: 30s", "a check has no 'deadman'"),
+    ("verb: prefer-standby", "verb: prefer-standby\n    exits: {‸sigtrm: hold}", "did you mean 'sigterm'?"),
     ("kind: check", "‸kind: chek", "did you mean 'check'?"),
     ("type: port", "‸type: prt", "did you mean 'port'?"),
     ("target: port", "‸target: prt", "did you mean 'port'?"),
