@@ -35,7 +35,7 @@ from runbooks.policy import window_left_s
 from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan, Moment, RouterPort, Undoing
 from runbooks.ticket import ChangeGate, WorkNotes
-from runbooks.verbs import ACTIONS
+from runbooks.verbs import actions_of, lacking
 from runbooks.view import RunView
 
 RUNNING_CONFIG = "show running-config"
@@ -162,7 +162,8 @@ class Desk:
         for router in self._watch.site.routers:  # the credential works before anything is begun
             if router.name in plan.touches:
                 await self._scene.router(router.name).running_config()
-        run = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, change, plan.locks)
+        definition = plan.definition()
+        run = NewRun(plan.book, str(plan.version), definition, actions_of(definition), change, plan.locks)
         return await self._begin(run, gate)
 
     async def rollback(self, run_id: str, change: str | None = None) -> str:
@@ -188,7 +189,8 @@ class Desk:
         ticket = change or row.ticket
         locks = tuple(row.definition["locks"])
         gate = self._gate_of(row, ticket)
-        return await self._begin(NewRun(row.book, row.version, definition, ACTIONS, ticket, locks, run_id), gate)
+        actions = actions_of(definition)
+        return await self._begin(NewRun(row.book, row.version, definition, actions, ticket, locks, run_id), gate)
 
     async def abort(self, run_id: str) -> None:
         """Have everything undone that the run did; asking twice is asking once, and nothing gates it.
@@ -242,7 +244,8 @@ class Desk:
         row = await self.journal.run(undo_of)
         ticket = change or row.ticket
         gate = self._gate(ticket or "", plan.target, plan.touches)
-        new = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, ticket, plan.locks, undo_of)
+        frozen = plan.definition()
+        new = NewRun(plan.book, str(plan.version), frozen, actions_of(frozen), ticket, plan.locks, undo_of)
         return await self._begin(new, gate)
 
     async def _refuse_closed(self, gate: ChangeGate, change: str) -> None:
@@ -281,6 +284,9 @@ class Desk:
         return row.run_id
 
     async def _claimed(self, row: RunRow) -> int:
+        if missing := lacking(row.actions):
+            words = ", ".join(missing)
+            raise Refused(f"this console lacks {words}, which {row.run_id} needs: it may follow that run, not drive it")
         try:
             return await self.journal.claim(row.run_id)
         except DriverAlive as alive:

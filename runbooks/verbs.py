@@ -131,7 +131,18 @@ class _Kind(Mapping[str, Any]):
 
 VERBS = Registry(SHIPPED)
 
-#: Major version of each action that is shipped: a console that lacks one may follow a run and not drive it.
-ACTIONS: Mapping[str, int] = {
-    verb.declares.name: verb.declares.version for verb in SHIPPED if verb.declares.kind == "act"
-}
+
+def actions_of(definition: Mapping[str, Any]) -> dict[str, int]:
+    """The actions that a frozen definition needs, each with the major version that made it exact."""
+    needed = dict.fromkeys(str(step["verb"]) for step in definition["steps"] if step["kind"] == "act")
+    return {name: VERBS["act"][name].declares.version for name in needed}
+
+
+def lacking(actions: Mapping[str, int]) -> list[str]:
+    """Those of a run's actions that are not installed here as they were: who lacks one may follow and not drive."""
+    here = VERBS["act"]
+    return [
+        f"{name} {version}"
+        for name, version in actions.items()
+        if name not in here or here[name].declares.version != version
+    ]

@@ -147,6 +147,12 @@ def test_the_library_is_sound_at_the_reference_site() -> None:
     assert [faults(shipped(name).text, f"{name}.yaml", site=site) for name in names()] == [[]] * len(names())
 
 
+def test_the_example_of_the_documentation_is_sound() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "runbooks.md").read_text()
+    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    assert faults(example, "runbooks.md", site=reference()) == []
+
+
 def test_a_book_with_a_fault_is_not_read() -> None:
     with pytest.raises(BookError, match=r"book.yaml:\d+:\d+: steps.0.verb: 'x' is no check"):
         parse(SOUND.replace("survivors-ready", "x"), "book.yaml")
