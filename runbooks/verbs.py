@@ -122,6 +122,12 @@ class _Kind(Mapping[str, Any]):
             raise KeyError(name)
         return verb
 
+    def __contains__(self, name: object) -> bool:
+        try:
+            return self[str(name)] is not None
+        except (KeyError, BrokenVerb):
+            return False
+
     def __iter__(self) -> Iterator[str]:
         return (verb.declares.name for verb in self._registry.every() if verb.declares.kind == self._kind)
 
