@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 from pydantic import Field
 
-from connectors.errors import Denied, InterlockError, NotFound, NotSent, OutcomeUnknown, Throttled
+from connectors.errors import Denied, InterlockError, NotFound, NotSent, OutcomeUnknown, Throttled, TooEarly
 from connectors.megaport_client import BadRequest, Lane, content
-from connectors.megaport_products import Approval
+from connectors.megaport_products import Approval, CloudEnd
 from connectors.reply import Flag, Rows, Shape, Text, read
 
 LIVE = "LIVE"
@@ -25,16 +25,6 @@ READ_BACK = "Read the VXC back before anything else: the change may come yet."
 REFUSALS = (Throttled, Denied, BadRequest, NotFound)
 #: The connection never came to be, so nothing was on the wire.
 NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-class CloudEnd(Shape):
-    """One `csp_connection` without its secrets. `connect_type` says which of the others have a meaning."""
-
-    connect_type: Text = ""
-    vlan: int | None = None
-    bandwidth: int | None = None
-    bandwidths: Rows[int] = ()
-    connection_id: Text = ""
 
 
 class _Vll(Shape):
@@ -101,14 +91,6 @@ async def vxc_details(lane: Lane, uid: str) -> VxcDetails:
     """The VXC as the fabric records it now. Raises an InterlockError."""
     path = f"/v2/product/{uid}"
     return parse_vxc(await lane.data(path), lane.where(path))
-
-
-class TooEarly(NotSent):
-    """Not taken yet: one update of a service in five minutes, or too many requests. `wait_s` when it said so."""
-
-    def __init__(self, what: str, *, where: str, do_next: str, wait_s: float | None) -> None:
-        super().__init__(what, where=where, do_next=do_next)
-        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)

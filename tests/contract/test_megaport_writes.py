@@ -6,9 +6,9 @@ from time import monotonic
 
 import pytest
 
-from connectors.errors import Denied, InterlockError, NotSent, OutcomeUnknown
+from connectors.errors import Denied, InterlockError, NotSent, OutcomeUnknown, TooEarly
 from connectors.megaport_client import MegaportClient
-from connectors.megaport_vxc import TooEarly, VxcDetails, VxcWrites
+from connectors.megaport_vxc import VxcDetails, VxcWrites
 from tests.contract.megaport_fabric import SITE, Fabric
 
 AZURE, AWS = SITE.vxc("vxc-azure-a"), SITE.vxc("vxc-aws-a")

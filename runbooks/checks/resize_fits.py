@@ -1,0 +1,58 @@
+"""resize-fits: the new rate suits what the VXC carries, and the other path could take it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runbooks.declares import Declaration
+from runbooks.effects import Finding
+from runbooks.model import StepDef
+from runbooks.proof import LOOK_S, line
+from runbooks.resizing import known, objections, refusals
+from runbooks.scene import Compiled, Moment, Scene, moment_of
+
+
+class Args(BaseModel):
+    """The VXC, and its new rate in Mbps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vxc: str
+    mbps: int = Field(gt=0)
+
+
+class ResizeFits:
+    """See the module. Up: port and circuit allow it. Down: a week's load leaves room, here and on the other path."""
+
+    declares = Declaration(
+        "resize-fits", "check", Args, reads=frozenset({"routers", "megaport", "azure", "aws", "probes"})
+    )
+
+    def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
+        return Compiled(expect=({"what": f"{args['vxc']} at {args['mbps']} Mbps", "want": _wanted(moment)},))
+
+    async def check(self, scene: Scene, step: StepDef) -> Finding:
+        """Answers at once, except while the fabric has never been seen: a console that has just started looks first."""
+        vxc, mbps = scene.site.vxc(step.args["vxc"]), int(step.args["mbps"])
+        deadline = scene.now() + timedelta(seconds=step.timeout_s)
+        while True:
+            moment = moment_of(scene)
+            against = [*refusals(moment, vxc, mbps), *objections(moment, vxc, mbps)]
+            left_s = (deadline - moment.now).total_seconds()
+            if not against or left_s <= 0 or known(moment, vxc) is not None:
+                break
+            await scene.newer(moment.snapshot.revision, min(LOOK_S, left_s))
+        told = line(
+            f"{vxc.name} at {mbps} Mbps", _wanted(moment), "; ".join(against) or _wanted(moment), ok=not against
+        )
+        return Finding(ok=not against, reason="; ".join(against), evidence={"expected": [told]})
+
+
+def _wanted(moment: Moment) -> str:
+    policy = moment.site.policy
+    return (
+        f"port and circuit allow it; down: a week's p95 at most {policy.resize_p95_pct:g} % of it, the other path ready"
+    )
