@@ -29,7 +29,7 @@ from runbooks.steady import uptime_line
 if TYPE_CHECKING:
     from connectors.megaport_vxc import VxcDetails
 
-CALL_S = 30.0  # for the calls of one act
+CALL_S = 20.0  # for the calls of one act
 MARGIN_S = 5.0  # the fabric's clock is not ours
 LOOK_S = 1.0  # between two reads of the VXC: it is minutes in which 500 calls are all there are
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from network.inventory import Vxc
 from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
@@ -32,7 +33,10 @@ class ResizeFits:
     )
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
-        return Compiled(expect=({"what": f"{args['vxc']} at {args['mbps']} Mbps", "want": _wanted(moment)},))
+        wanted = _wanted(moment, moment.site.vxc(args["vxc"]), int(args["mbps"]))
+        return Compiled(
+            expect=({"what": f"{args['vxc']} at {args['mbps']} Mbps", "want": wanted},), args={"wanted": wanted}
+        )
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
         """Answers at once, except while the fabric has never been seen: a console that has just started looks first."""
@@ -45,14 +49,13 @@ class ResizeFits:
             if not against or left_s <= 0 or known(moment, vxc) is not None:
                 break
             await scene.newer(moment.snapshot.revision, min(LOOK_S, left_s))
-        told = line(
-            f"{vxc.name} at {mbps} Mbps", _wanted(moment), "; ".join(against) or _wanted(moment), ok=not against
-        )
+        wanted = str(step.args["wanted"])
+        told = line(f"{vxc.name} at {mbps} Mbps", wanted, "; ".join(against) or wanted, ok=not against)
         return Finding(ok=not against, reason="; ".join(against), evidence={"expected": [told]})
 
 
-def _wanted(moment: Moment) -> str:
-    policy = moment.site.policy
-    return (
-        f"port and circuit allow it; down: a week's p95 at most {policy.resize_p95_pct:g} % of it, the other path ready"
-    )
+def _wanted(moment: Moment, vxc: Vxc, mbps: int) -> str:
+    seen = known(moment, vxc)
+    if seen is None or mbps > seen.rate_mbps:
+        return "port and circuit allow it"
+    return f"a week's p95 is at most {moment.site.policy.resize_p95_pct:g} % of it, the other path is ready"
