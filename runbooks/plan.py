@@ -21,11 +21,6 @@ from runbooks.verbs import VERBS
 
 __all__ = ["Plan", "PlanStep", "compile_plan", "shown"]
 
-    @property
-    def text(self) -> str:
-        """What a person reads."""
-        return str(self.definition.get("text", ""))
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -32,6 +32,11 @@ class PlanStep:
         return tuple(shown(self.definition["undo"]))
 
     @property
+    def text(self) -> str:
+        """What a person reads."""
+        return str(self.definition.get("text", ""))
+
+    @property
     def guards(self) -> tuple[str, ...]:
         """Who watches, as a person reads it: "survivor-load, 2 of 3: hold"."""
         watching = self.definition.get("guards", ())

@@ -48,7 +48,7 @@ def resize(cli: Cli, change: str, mbps: int) -> Result:
         ("vxc-aws-a", "500", 4, "`replace-vxc vxc=vxc-aws-a mbps=500`"),
         ("vxc-azure-a", "2500", 4, "above the bandwidth of circuit er-circuit, 2000 Mbps: the circuit goes up first"),
         ("vxc-azure-a", "1000", 4, "vxc-azure-a has 1000 Mbps already"),
-        ("vxc-azure-a", "1g", 2, "whole number of Mbps"),
+        ("vxc-azure-a", "1g", 2, "a rate in whole Mbps"),
         ("vxc-azur-a", "1500", 2, "did you mean 'vxc-azure-a'"),
     ],
 )

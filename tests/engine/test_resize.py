@@ -17,11 +17,12 @@ from connectors.errors import OutcomeUnknown, Throttled, TooEarly, Unreachable
 from network.inventory import Site
 from network.observation import FabricPort, FabricVxc, Kind, Load, Observation, SessionHere
 from runbooks.actions.set_vxc_rate import SetVxcRate
-from runbooks.book import BookError, shipped
+from runbooks.book import shipped
 from runbooks.checks.price_delta import PriceDelta
 from runbooks.checks.resize_fits import ResizeFits
 from runbooks.checks.session_steady import SessionSteady
 from runbooks.effects import Finding, NotSent, WindowPassed
+from runbooks.language import BookError
 from runbooks.model import Phase, StepDef, steps_of
 from runbooks.plan import Plan, compile_plan
 from runbooks.putback import undo_definition
@@ -137,9 +138,9 @@ def test_what_is_not_known_is_refused(kind: Kind) -> None:
         planned(scene)
 
 
-@pytest.mark.parametrize("mbps", ["", "fast", "0", "-5", "1e3", "01", "1.5", "٣", "9999999"])
+@pytest.mark.parametrize("mbps", ["", "fast", "0", "-5", "1e3", "01", "1.5", "٣"])
 def test_a_rate_is_a_whole_number_of_mbps(mbps: str) -> None:
-    with pytest.raises(BookError, match="whole number of Mbps"):
+    with pytest.raises(BookError, match="a rate in whole Mbps"):
         compile_plan(shipped("resize-vxc"), {"vxc": "vxc-azure-a", "mbps": mbps}, network().moment(), "")
 
 
