@@ -71,10 +71,10 @@ async def quotes(book: Book, given: Mapping[str, str], site: Site, fabric: LiveF
     """What the fabric asks for the change of rate that a book's parameters name; nothing where it cannot be asked."""
     values = bound(book, given, site)
     by_type = {parameter.type: values[name] for name, parameter in book.parameters.items()}
-    if not {"vxc", "mbps"} <= by_type.keys():
+    name, mbps = by_type.get("vxc"), by_type.get("mbps")
+    if not name or not mbps:
         return {}
-    name, mbps = by_type["vxc"], int(by_type["mbps"])
     try:
-        return {(name, mbps): await fabric.price(site.vxc(name), mbps)}
+        return {(name, int(mbps)): await fabric.price(site.vxc(name), int(mbps))}
     except InterlockError:
         return {}
