@@ -12,6 +12,12 @@ from runbooks.proof import Line, line
 TOLERANCE = timedelta(seconds=3)
 
 
+def up_since(seen: Snapshot, session: str) -> datetime | None:
+    """Since when a session is established, as last seen at whatever age: what came after it shows as a later moment."""
+    here = seen.fact(Kind.SESSION_HERE, session, SessionHere)
+    return here.since if here is not None and here.established else None
+
+
 def kept_up(here: SessionHere | None, before: datetime) -> bool | None:
     """True when it has been up ever since `before`, where it was up already; None when it is not known."""
     if here is None:

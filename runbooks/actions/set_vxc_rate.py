@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.errors import InterlockError, Throttled, TooEarly
 from connectors.errors import NotSent as ConnectorNotSent
-from network.observation import Kind, SessionHere
 from network.snapshot import Snapshot
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, NotSent, Seen
@@ -24,7 +23,7 @@ from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, until_proven
 from runbooks.resizing import known, port_of, refusals
 from runbooks.scene import CannotPlan, Compiled, Fabric, Moment, Scene
-from runbooks.steady import uptime_line
+from runbooks.steady import up_since, uptime_line
 
 if TYPE_CHECKING:
     from connectors.megaport_vxc import VxcDetails
@@ -59,13 +58,12 @@ class SetVxcRate:
         """The call and its inverse, from the rate as the fabric records it. Raises CannotPlan with every reason."""
         vxc, mbps, policy = moment.site.vxc(args["vxc"]), int(args["mbps"]), moment.site.policy
         path = next(path for path in moment.site.paths if path.vxc == vxc.name)
-        here = moment.snapshot.fresh(Kind.SESSION_HERE, path.session, SessionHere, moment.now)
+        since = up_since(moment.snapshot, path.session)
         seen, port, reasons = known(moment, vxc), port_of(moment, vxc), refusals(moment, vxc, mbps)
-        if here is None or not here.established or here.since is None:
+        if since is None:
             reasons.append(f"{path.session} is not seen established: that the change drops nothing could not be proven")
-        if reasons or seen is None or port is None or here is None:
+        if reasons or seen is None or port is None or since is None:
             raise CannotPlan("\n".join(reasons))
-        since = here.since.isoformat() if here.since else ""
         return Compiled(
             commands=(_put(vxc.uid, mbps),),
             undo=(_put(vxc.uid, seen.rate_mbps),),
@@ -82,7 +80,13 @@ class SetVxcRate:
                 "waiting": seen.waiting,
                 "max_mbps": seen.max_mbps,
             },
-            args={"uid": vxc.uid, "from": seen.rate_mbps, "to": mbps, "session": path.session, "since": since},
+            args={
+                "uid": vxc.uid,
+                "from": seen.rate_mbps,
+                "to": mbps,
+                "session": path.session,
+                "since": since.isoformat(),
+            },
             timeout_s=policy.megaport_update_gap_s + policy.megaport_settle_s + CALL_S,
             window_s=policy.megaport_update_gap_s + 2 * MARGIN_S,
             touches=(vxc.name,),

@@ -13,7 +13,7 @@ from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import LOOK_S, line
 from runbooks.scene import CannotPlan, Compiled, Moment, Report, Scene
-from runbooks.steady import kept_up
+from runbooks.steady import kept_up, up_since
 
 MARGIN_S = 60.0  # for samples that are missing: each one starts the soak anew
 
@@ -33,13 +33,13 @@ class SessionSteady:
 
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
         session = next(path.session for path in moment.site.paths if path.vxc == args["vxc"])
-        here = moment.snapshot.fresh(Kind.SESSION_HERE, session, SessionHere, moment.now)
-        if here is None or here.since is None:
+        since = up_since(moment.snapshot, session)
+        if since is None:
             raise CannotPlan(f"since when {session} is established is unknown")
         soak_s = moment.site.policy.soak_s
         return Compiled(
             expect=({"what": f"{session} uptime", "want": _wanted(soak_s)},),
-            args={"session": session, "since": here.since.isoformat(), "soak_s": soak_s},
+            args={"session": session, "since": since.isoformat(), "soak_s": soak_s},
             timeout_s=soak_s + MARGIN_S,
         )
 

@@ -128,13 +128,13 @@ def test_a_locked_port_or_a_session_that_is_down_is_refused(kind: Kind, name: st
         planned(network(seen(kind, name, fact)))
 
 
-@pytest.mark.parametrize("kind", [Kind.VXC, Kind.PORT, Kind.SESSION_HERE])
+@pytest.mark.parametrize("kind", [Kind.VXC, Kind.PORT])
 def test_what_is_not_known_is_refused(kind: Kind) -> None:
     scene = network()
     scene.clock += timedelta(seconds=10)
     scene.blind = lambda item: item.kind is kind
     scene.look()
-    with pytest.raises(CannotPlan, match=r"unknown|not seen established"):
+    with pytest.raises(CannotPlan, match="unknown"):
         planned(scene)
 
 
@@ -198,6 +198,29 @@ async def test_a_lock_that_came_after_the_plan_is_seen_before_the_act() -> None:
     scene.look()
     found = await ResizeFits().check(scene, step)
     assert (found.ok, found.reason) == (False, "vxc-azure-a is locked")
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (SessionHere("Established", NOW + timedelta(seconds=4), 2, 3, 100), "has dropped since the plan was made"),
+        (SessionHere("Active", NOW, None, None, None), "has dropped since the plan was made"),
+        (None, "is unknown"),
+    ],
+)
+async def test_a_session_that_dropped_or_is_not_seen_after_the_plan_forbids_the_act(
+    there: SessionHere | None, said: str
+) -> None:
+    scene = network()
+    step = step_of(scene, "fits")
+    scene.clock += timedelta(seconds=10)
+    if there is None:
+        scene.blind = lambda item: item.name == "er-primary"
+    else:
+        scene.facts.append(seen(Kind.SESSION_HERE, "er-primary", there))
+    scene.look()
+    found = await ResizeFits().check(scene, step)
+    assert (found.ok, found.reason) == (False, f"er-primary {said}")
 
 
 # -- the price
