@@ -16,6 +16,7 @@ from connectors.redact import redactor
 from connectors.routers.session import RouterSession
 from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
+from console.fabric import LiveFabric, quotes
 from console.fail import Refused
 from console.folders import state_dir
 from console.undoing import in_place, undos_of
@@ -75,6 +76,7 @@ class LiveScene:
         self.site: Site = watch.site
         self._watch = watch
         self._routers: dict[str, RouterSession] = {}
+        self._fabric: LiveFabric | None = None
         self.lease_ends: datetime | None = None
         vault = watch.site.systems.vault
         self._login = Login(vault.run_principal, vault.host_ca, self._sign)
@@ -97,8 +99,15 @@ class LiveScene:
             self._routers[name] = RouterSession(self.site.router(name), self._login)
         return LiveRouter(self._routers[name])
 
+    def fabric(self) -> LiveFabric:
+        if self._fabric is None:
+            self._fabric = LiveFabric(self.site, self._watch.session)
+        return self._fabric
+
     async def close(self) -> None:
-        await asyncio.gather(*(session.close() for session in self._routers.values()))
+        closing = [session.close() for session in self._routers.values()]
+        closing += [self._fabric.close()] if self._fabric else []
+        await asyncio.gather(*closing)
 
     async def _sign(self, public_line: str) -> SignedKey:
         vault = self.site.systems.vault
@@ -140,8 +149,9 @@ class Desk:
             texts = await asyncio.gather(*(session.show(RUNNING_CONFIG) for session in sessions))
         finally:
             await asyncio.gather(*(session.close() for session in sessions))
+        asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
         running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
-        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running, undoing)
+        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running, undoing, asked)
         return compile_plan(book, parameters, moment, chosen.loaded.text)
 
     async def start(self, plan: Plan, change: str | None, *, plan_hash: str | None = None) -> str:
@@ -162,6 +172,8 @@ class Desk:
         for router in self._watch.site.routers:  # the credential works before anything is begun
             if router.name in plan.touches:
                 await self._scene.router(router.name).running_config()
+        if any("put" in send for step in plan.steps for send in step.definition["commands"]):
+            await self._scene.fabric().login()
         definition = plan.definition()
         run = NewRun(plan.book, str(plan.version), definition, actions_of(definition), change, plan.locks)
         return await self._begin(run, gate)

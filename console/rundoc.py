@@ -123,8 +123,8 @@ def event_line(event: Event, view: RunView) -> str | None:
     words = [f"{event.ts:%H:%M:%S}.{event.ts.microsecond // 1000:03d}", event.mode, event.kind]
     if step:
         words.append(f"{step.id}{' (undo)' if event.phase == 'undo' else ''}")
-    if reason := event.data.get("reason"):
-        words.append(str(reason))
+    if said := event.data.get("reason") or event.data.get("text"):
+        words.append(str(said))
     return "  ".join(words)
 
 
@@ -151,6 +151,7 @@ def plan_text(plan: Plan) -> str:
         lines += [f"    expect  {line}" for line in step.expect]
         lines += [f"    guard   {line}" for line in step.guards]
         lines += [f"    undo    {line}" for line in step.undo]
+        lines += [f"    {step.text}"] if step.text else []
     return "\n".join(lines)
 
 

@@ -175,6 +175,7 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         "expect": [*compiled.expect, *({"what": what, "want": want} for what, want in step.expect.items())],
         "group": step.group,
         "timeout_s": filled.timeout_s or compiled.timeout_s or 30.0,
+        **({"window_s": compiled.window_s} if compiled.window_s else {}),
         "text": step.text,
         "evidence": list(step.evidence),
         "samples": filled.samples,

@@ -13,13 +13,16 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from runbooks.actions.prefer_standby import PreferStandby
+from runbooks.actions.set_vxc_rate import SetVxcRate
 from runbooks.checks.port_empty import PortEmpty
+from runbooks.checks.price_delta import PriceDelta
+from runbooks.checks.resize_fits import ResizeFits
 from runbooks.checks.restored import Restored
+from runbooks.checks.session_steady import SessionSteady
 from runbooks.checks.standby_carries import StandbyCarries
 from runbooks.checks.survivors_ready import SurvivorsReady
 from runbooks.declares import Declaration
 
-SHIPPED: tuple[Any, ...] = (PreferStandby(), PortEmpty(), Restored(), StandbyCarries(), SurvivorsReady())
 GROUP = "interlock.verbs"
 #: What a verb of each kind can do beside `compile`.
 METHODS: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +31,17 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "measure": ("measure",),
     "act": ("act", "observe", "verify"),
 }
+SHIPPED: tuple[Any, ...] = (
+    PreferStandby(),
+    SetVxcRate(),
+    PortEmpty(),
+    PriceDelta(),
+    ResizeFits(),
+    Restored(),
+    SessionSteady(),
+    StandbyCarries(),
+    SurvivorsReady(),
+)
 
 
 class BrokenVerb(Exception):

@@ -115,6 +115,10 @@ class EmbeddedLab:
                 await door.shut()
                 await self._speakers[name].shut()
 
+    def shape(self, vxc: str, mbps: int) -> None:
+        """From now on the VXC carries no more than `mbps`."""
+        self.world.shape(vxc, mbps)
+
     # --- lab.facts.Facts, from the world ---
 
     def port_up(self, port: str) -> bool:

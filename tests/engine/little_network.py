@@ -16,6 +16,7 @@ from runbooks.model import StepDef, steps_of
 from runbooks.plan import Plan, compile_plan
 from runbooks.putback import undo_definition
 from runbooks.scene import Moment
+from tests.engine.little_fabric import LittleFabric
 from tests.router_text import running
 from tests.sample import NOW, REFERENCE, healthy, reference, routes, seen
 
@@ -85,6 +86,7 @@ class LittleScene:
     routers: Mapping[str, LittleRouter] = field(
         default_factory=lambda: {r.name: LittleRouter(running(SITE, r.name)) for r in SITE.routers}
     )
+    the_fabric: LittleFabric = field(default_factory=LittleFabric)
     snapshot: Snapshot = field(default_factory=Snapshot)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,9 @@ class LittleScene:
 
     def router(self, name: str) -> LittleRouter:
         return self.routers[name]
+
+    def fabric(self) -> LittleFabric:
+        return self.the_fabric
 
     async def newer(self, revision: int, timeout_s: float) -> Snapshot:
         assert timeout_s > 0
