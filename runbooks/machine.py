@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from runbooks.exits import policy_of
 from runbooks.model import Event, Phase, StepDef
@@ -35,7 +36,7 @@ from runbooks.view import (
     StepView,
 )
 
-__all__ = ["apply", "fold", "next_op"]
+__all__ = ["apply", "fold", "next_op", "objection"]
 
 # ----------------------------------------------------------------------------------------------- folding
 
@@ -60,6 +61,13 @@ def apply(view: RunView, event: Event) -> RunView:
     elif event.kind in ANSWERED:
         view = _reject(view, event, f"it does not apply while the run is {view.state}")
     return replace(view, seq=event.seq)
+
+
+def objection(view: RunView, kind: str, actor: str, **where: Any) -> str:
+    """Why a command by this person would not count now; empty when it would."""
+    never = datetime.min.replace(tzinfo=UTC)
+    event = Event(view.run_id, view.seq + 1, "", never, kind, actor, "", **where)
+    return next((each.why for each in apply(view, event).rejections if each.seq == event.seq), "")
 
 
 def _closed_run_heard(view: RunView, event: Event) -> RunView:
