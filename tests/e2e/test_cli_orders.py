@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.embedded_lab import BINARY, Cli, Result, lab_up, until
-from tests.e2e.two_consoles import Definition, kinds, like, log, reached, seen, with_approval, with_exits
+from tests.e2e.two_consoles import Definition, drained_once, kinds, like, log, reached, seen, with_approval, with_exits
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
@@ -29,13 +29,7 @@ def change(cli: Cli) -> str:
 
 @pytest.fixture(scope="module")
 def done(cli: Cli, change: str) -> str:
-    """A whole run and its undo: the definition that the others are made of."""
-    until("the lab is healthy", lambda: cli.run("status", "--json").code == 0, 60.0)
-    drained = cli.drain(change, "--json")
-    assert drained.code == 0, drained.err
-    run: str = drained.json["run"]
-    cli.ok("rollback", run, "--write", "--yes")
-    return run
+    return drained_once(cli, change)
 
 
 @pytest.fixture

@@ -25,6 +25,19 @@ async def _journal(cli: Cli) -> Journal:
     )
 
 
+def drained_once(cli: Cli, change: str) -> str:
+    """A whole run of drain-port and its undo: the definition that others are made of. A fresh lab may not be ready."""
+
+    def drained() -> str | None:
+        ended = cli.drain(change, "--json")
+        assert ended.code in {0, 4}, ended.err
+        return str(ended.json["run"]) if ended.code == 0 else None
+
+    run: str = until("a drain on a lab that is ready", drained, 120.0)
+    cli.ok("rollback", run, "--write", "--yes")
+    return run
+
+
 def like(cli: Cli, run: str, change: str, alter: Callable[[Definition], Definition]) -> str:
     """A new run, by alice, of an earlier run's definition, altered; nobody drives it yet."""
 
