@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.embedded_lab import BINARY, Cli, lab_up
+from tests.e2e.embedded_lab import BINARY, Cli, lab_up, until
 from tests.e2e.terminal import Terminal
 from tests.e2e.two_consoles import drained_once, kinds, like, log, with_approval, with_question
 
@@ -86,4 +87,5 @@ def test_attach_approve_hand_over_take_over_and_abort_from_the_other_terminal(
     assert kinds(cli, run).count("rollback.begin") == 1
     claims = [(event.actor, event.data["forced"]) for event in log(cli, run) if event.kind == "driver.claimed"]
     assert claims == [("alice", False), ("alice", False), ("bob", False), ("alice", True)]
-    assert cli.plan()["hash"] == cli.show(run)["plan_hash"], "everything is as it was before"
+    again = until("a plan", lambda: json.loads(cli.run("plan", "drain-port", "port=port-a", "--json").out or "0"), 60.0)
+    assert again["hash"] == cli.show(run)["plan_hash"], "everything is as it was before"
