@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.embedded_lab import BINARY, Cli, Result, lab_up, until
-from tests.e2e.two_consoles import Definition, drained_once, kinds, like, log, reached, seen, with_approval, with_exits
+from tests.e2e.two_consoles import Definition, begun_once, kinds, like, log, reached, seen, with_approval, with_exits
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
@@ -29,7 +29,7 @@ def change(cli: Cli) -> str:
 
 @pytest.fixture(scope="module")
 def done(cli: Cli, change: str) -> str:
-    return drained_once(cli, change)
+    return begun_once(cli, change)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.embedded_lab import BINARY, Cli, lab_up, until
 from tests.e2e.terminal import Terminal
-from tests.e2e.two_consoles import drained_once, kinds, like, log, with_approval, with_question
+from tests.e2e.two_consoles import begun_once, kinds, like, log, with_approval, with_question
 
 pytestmark = [pytest.mark.tmux, pytest.mark.vault, pytest.mark.timeout(240)]
 
@@ -52,7 +52,7 @@ def test_attach_approve_hand_over_take_over_and_abort_from_the_other_terminal(
 ) -> None:
     alice, bob = shells
     change = cli.change("--ci", "port-a")
-    run = like(cli, drained_once(cli, change), change, lambda definition: with_approval(with_question(definition)))
+    run = like(cli, begun_once(cli, change), change, lambda definition: with_approval(with_question(definition)))
 
     bob.start("follow", run)
     bob.terminal.until("run.created")
