@@ -26,7 +26,7 @@ async def _journal(cli: Cli) -> Journal:
 
 
 def begun_once(cli: Cli, change: str) -> str:
-    """A run of drain-port that two people gave up before it sent anything: its definition is what others are made of."""
+    """A drain-port run that two people gave up before it sent anything: others are made of its definition."""
     words = ("run", "drain-port", "port=port-a", "--change", change, "--write", "--yes")
     process = cli.start(*words)
 
