@@ -110,16 +110,15 @@ class LiveScene:
         return certificate
 
 
-class Desk:
-    """One operator's desk. While `write` is False nothing but plans, and the abort of what runs, leaves it."""
+class Desk(Orders):
+    """One operator's desk: it gives orders and drives. While `write` is False only plans and orders leave it."""
 
     def __init__(self, watch: Watch, journal: Journal, operator: Operator, *, write: bool) -> None:
-        self.journal = journal
+        super().__init__(journal)
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
         self._gates: dict[str, ChangeGate] = {}
         self._drives: dict[str, Driving] = {}
-        self._orders = Orders(journal)
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
         """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
@@ -203,7 +202,7 @@ class Desk:
         if view.state == "ROLLED_BACK":
             return
         if run_id in self.driving or view.closed or row.definition.get("undo_of") or self._obeyed(row, view):
-            await self._orders.abort(run_id)
+            await super().abort(run_id)
         else:
             await self._turn_round(row)
 
@@ -216,37 +215,21 @@ class Desk:
         if view.closed:
             raise Refused(f"{run_id} is {view.state}: there is nothing to go on with")
         if run_id in self.driving or (row.driver_alive and view.paused and not force):
-            await self._orders.resume(run_id)
+            await super().resume(run_id)
             return
         if not self.write:
             raise Refused("read-only: give --write to allow changes")
         fence = await self._claimed(row, force=force)
         if view.paused:
-            await self._orders.resume(run_id)
+            await super().resume(run_id)
         gate = self._gate_of(row)
         self._drive(self._engine(gate, row.ticket), run_id, fence, gate)
 
     async def decide(self, run_id: str, choice: str, reply_to: int) -> None:
         """Answer the open question, and drive on from here when nobody does and changes are allowed."""
-        await self._orders.decide(run_id, choice, reply_to)
+        await super().decide(run_id, choice, reply_to)
         if self.write and not (await self.journal.run(run_id)).driver_alive:
             await self.resume(run_id)
-
-    async def approve(self, run_id: str, step: str) -> None:
-        """Approve a step, as its second person, or (step "abandon") that the run be given up."""
-        await self._orders.approve(run_id, step)
-
-    async def pause(self, run_id: str) -> None:
-        """No further step; the atomic group under way ends first."""
-        await self._orders.pause(run_id)
-
-    async def hand_over(self, run_id: str) -> None:
-        """Its driver ends the atomic group under way and lets the run go."""
-        await self._orders.hand_over(run_id)
-
-    async def abandon(self, run_id: str) -> None:
-        """Ask that the run be given up as it stands; a second person approves it."""
-        await self._orders.abandon(run_id)
 
     async def finished(self, run_id: str) -> RunView:
         """Wait until this desk has nothing more to do for the run. Raises what ended it: FenceLost when taken over."""

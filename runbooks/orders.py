@@ -25,11 +25,11 @@ class NotTaken(Exception):
 class Orders:
     """One person's orders. Each returns the entry that was written, or None when it is so already.
 
-    All raise NotTaken, UnknownRun and JournalUnavailable.
+    All raise NotTaken, UnknownRun and JournalUnavailable. A desk (console/desk.py) gives these orders too, and drives.
     """
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self.journal = journal
 
     async def pause(self, run_id: str) -> Event | None:
         """No further step, once the atomic group under way has ended."""
@@ -80,17 +80,17 @@ class Orders:
 
     async def abort(self, run_id: str) -> Event | None:
         """Have everything undone that the run did; asked twice is asked once. Nothing gates it."""
-        row, view = await self._journal.run(run_id), await view_of(self._journal, run_id)
+        row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
         if undone := row.definition.get("undo_of"):
             raise NotTaken(f"{run_id} puts back what {undone} changed: half of that would be neither; let it end")
         if view.state == "COMPLETED":
             raise NotTaken(f"{run_id} is COMPLETED: `interlock rollback {run_id} --write` puts it back")
         if view.closed or turning(view):
             return None
-        return await self._give(run_id, "cmd.abort", data={"reason": f"aborted by {self._journal.identity.user}"})
+        return await self._give(run_id, "cmd.abort", data={"reason": f"aborted by {self.journal.identity.user}"})
 
     async def _open(self, run_id: str) -> tuple[RunRow, RunView]:
-        row, view = await self._journal.run(run_id), await view_of(self._journal, run_id)
+        row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
         if view.closed:
             raise NotTaken(f"{run_id} is {view.state}: nothing more can be asked of it")
         return row, view
@@ -101,7 +101,7 @@ class Orders:
                 f"{row.run_id} is {view.state} and driven by {row.driver_user}: only a run that asks, or that nobody"
                 f" drives, can be abandoned; `interlock abort {row.run_id}` undoes it"
             )
-        await self._journal.release(row.run_id, await self._journal.claim(row.run_id))
+        await self.journal.release(row.run_id, await self.journal.claim(row.run_id))
 
     async def _give(
         self, run_id: str, kind: str, *, step: str | None = None, reply_to: int | None = None, data: Any = None
@@ -109,11 +109,11 @@ class Orders:
         """Write an order if it counts at this moment, and at no later one."""
         for _ in range(TRIES):
             _, view = await self._open(run_id)
-            user = self._journal.identity.user
+            user = self.journal.identity.user
             if why := objection(view, kind, user, step=step, reply_to=reply_to, data=data or {}):
                 raise NotTaken(f"{run_id}: {kind.removeprefix('cmd.')} does not count: {why}")
             try:
-                return await self._journal.append(
+                return await self.journal.append(
                     run_id, kind, step=step, reply_to=reply_to, data=data, expect_seq=view.seq
                 )
             except Conflict:

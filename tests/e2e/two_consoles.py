@@ -35,8 +35,7 @@ def begun_once(cli: Cli, change: str) -> str:
         if process.poll() is not None:  # refused: a fresh lab may not be ready
             process.communicate()
             process = cli.start(*words)
-        rows = cli.runs()
-        return str(rows[0]["run"]) if rows else None
+        return next(iter(known(cli)), None)
 
     run: str = until("a run on a lab that is ready", there, 120.0)
     process.kill()
@@ -63,6 +62,19 @@ def like(cli: Cli, run: str, change: str, alter: Callable[[Definition], Definiti
             await journal.close()
 
     return asyncio.run(create())
+
+
+def known(cli: Cli) -> list[str]:
+    """Every run there is, newest first; asked of the file, since a process for each look would slow the lab."""
+
+    async def read() -> list[str]:
+        journal = await _journal(cli)
+        try:
+            return [row.run_id for row in await journal.runs()]
+        finally:
+            await journal.close()
+
+    return asyncio.run(read())
 
 
 def log(cli: Cli, run: str) -> list[Event]:
