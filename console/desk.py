@@ -25,10 +25,13 @@ from network.inventory import Site
 from network.snapshot import Snapshot
 from runbooks.book import found, parse
 from runbooks.covered import moved
+from runbooks.driving import Driving
 from runbooks.effects import Operator, Ports
 from runbooks.engine import Engine, view_of
+from runbooks.exits import ExitPath
 from runbooks.journal import DriverAlive, Identity, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
+from runbooks.orders import Orders
 from runbooks.parameters import bound
 from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
@@ -116,15 +119,15 @@ class LiveScene:
         return certificate
 
 
-class Desk:
-    """One operator's desk. While `write` is False nothing but plans, and the abort of what runs, leaves it."""
+class Desk(Orders):
+    """One operator's desk: it gives orders and drives. While `write` is False only plans and orders leave it."""
 
     def __init__(self, watch: Watch, journal: Journal, operator: Operator, *, write: bool) -> None:
-        self.journal = journal
+        super().__init__(journal)
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
         self._gates: dict[str, ChangeGate] = {}
-        self._drives: dict[str, asyncio.Task[RunView]] = {}
+        self._drives: dict[str, Driving] = {}
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
         """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
@@ -210,23 +213,50 @@ class Desk:
         Whoever drives the run obeys; a run that nobody drives is taken up here. Raises Refused for an undo.
         """
         row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
-        if undone := row.definition.get("undo_of"):
-            raise Refused(f"{run_id} puts back what {undone} changed: half of that would be neither; let it end")
-        if view.closed or view.turn_back or (view.direction == "rollback" and not view.question):
+        if view.state == "ROLLED_BACK":
             return
-        if run_id in self.driving or (row.driver_alive and not view.question):
-            await self.journal.append(run_id, "cmd.abort", data={"reason": f"aborted by {self.journal.identity.user}"})
+        if run_id in self.driving or view.closed or row.definition.get("undo_of") or self._obeyed(row, view):
+            await super().abort(run_id)
         else:
             await self._turn_round(row)
 
+    async def resume(self, run_id: str, *, force: bool = False) -> None:
+        """Go on: a paused run where it is driven, one that nobody drives from here. `force` takes it from its driver.
+
+        What a driver that may still live was doing must have ended before anything is looked at. Raises Refused.
+        """
+        row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
+        if view.closed:
+            raise Refused(f"{run_id} is {view.state}: there is nothing to go on with")
+        if run_id in self.driving or (row.driver_alive and view.paused and not force):
+            await super().resume(run_id)
+            return
+        if not self.write:
+            raise Refused("read-only: give --write to allow changes")
+        fence = await self._claimed(row, force=force)
+        if view.paused:
+            await super().resume(run_id)
+        gate = self._gate_of(row)
+        self._drive(self._engine(gate, row.ticket), run_id, fence, gate)
+
+    async def decide(self, run_id: str, choice: str, reply_to: int) -> None:
+        """Answer the open question, and drive on from here when nobody does and changes are allowed."""
+        await super().decide(run_id, choice, reply_to)
+        if self.write and not (await self.journal.run(run_id)).driver_alive:
+            await self.resume(run_id)
+
     async def finished(self, run_id: str) -> RunView:
-        """Wait until this desk has nothing more to do for the run."""
-        return await self._drives[run_id]
+        """Wait until this desk has nothing more to do for the run. Raises what ended it: FenceLost when taken over."""
+        return await self._drives[run_id].result()
 
     @property
     def driving(self) -> tuple[str, ...]:
         """Runs that this desk drives now."""
-        return tuple(run for run, task in self._drives.items() if not task.done())
+        return tuple(run for run, driving in self._drives.items() if not driving.done)
+
+    async def leave(self, path: ExitPath) -> None:
+        """Leave every run that is driven here by the exit table, and return when the last has been let go."""
+        await asyncio.gather(*(driving.leave(path) for driving in self._drives.values()))
 
     def window_left_s(self, run_id: str) -> float | None:
         """Seconds until the change's window closes, as last read."""
@@ -240,9 +270,7 @@ class Desk:
 
     async def close(self) -> None:
         """Leave: a run that is still driven is cancelled, its act's outcome journaled as unknown, its locks kept."""
-        for task in self._drives.values():
-            task.cancel()
-        await asyncio.gather(*self._drives.values(), return_exceptions=True)
+        await self.stop()
         await self._scene.close()
 
     async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
@@ -259,6 +287,10 @@ class Desk:
         frozen = plan.definition()
         new = NewRun(plan.book, str(plan.version), frozen, actions_of(frozen), ticket, plan.locks, undo_of)
         return await self._begin(new, gate)
+
+    async def stop(self) -> None:
+        """Hold every run that is driven here, now."""
+        await asyncio.gather(*(driving.stop() for driving in self._drives.values()))
 
     async def _refuse_closed(self, gate: ChangeGate, change: str) -> None:
         try:
@@ -295,14 +327,18 @@ class Desk:
         self._drive(self._engine(gate, row.ticket), row.run_id, fence, gate)
         return row.run_id
 
-    async def _claimed(self, row: RunRow) -> int:
+    def _obeyed(self, row: RunRow, view: RunView) -> bool:
+        """Another console drives it, and hears what it is told: one that asks a person has stopped driving."""
+        return row.driver_alive and row.driver != self.journal.console and not view.question
+
+    async def _claimed(self, row: RunRow, *, force: bool = False) -> int:
         if missing := lacking(row.actions):
             words = ", ".join(missing)
             raise Refused(f"this console lacks {words}, which {row.run_id} needs: it may follow that run, not drive it")
         try:
-            return await self.journal.claim(row.run_id)
+            return await self.journal.claim(row.run_id, force=force)
         except DriverAlive as alive:
-            raise Refused(str(alive)) from alive
+            raise Refused(f"{alive}: `interlock resume {row.run_id} --force --write`") from alive
 
     async def _begin(self, new: NewRun, gate: ChangeGate) -> str:
         try:
@@ -314,7 +350,7 @@ class Desk:
 
     def _drive(self, engine: Engine, run_id: str, fence: int, gate: ChangeGate) -> None:
         self._gates[run_id] = gate
-        self._drives[run_id] = asyncio.create_task(engine.drive(run_id, fence), name=f"drive {run_id}")
+        self._drives[run_id] = Driving(engine, run_id, fence)
 
     def _gate(
         self, change: str, target: str, touches: tuple[str, ...], definition: Mapping[str, Any] | None = None

@@ -17,3 +17,10 @@ Change = Annotated[str | None, typer.Option("--change", help="The ServiceNow cha
 Prompt = Annotated[bool, typer.Option("--prompt", help="Ask line by line.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm what one operator may confirm.")]
 Words = Annotated[list[str] | None, typer.Argument(help="key=value …")]
+
+
+def how(*, prompt: bool, yes: bool) -> str | None:
+    """Who answers: "prompt", "yes", or whoever sits at the terminal."""
+    if prompt and yes:
+        raise typer.BadParameter("--prompt and --yes exclude each other")
+    return "prompt" if prompt else "yes" if yes else None

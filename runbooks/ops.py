@@ -138,10 +138,8 @@ def observed_as(op: Observe, view: RunView, seen: str) -> str:
 
 
 def _formality(view: RunView) -> Op | None:
-    """Answer a command that does not count; end a run that two people have given up."""
-    if view.rejections:
-        return Reject(view.rejections[0])
-    return Close("ABANDONED", view.reason, "abandoned by two people") if view.abandoned else None
+    """Answer a command that does not count."""
+    return Reject(view.rejections[0]) if view.rejections else None
 
 
 def _open_intent(view: RunView) -> Observe | None:
@@ -155,9 +153,7 @@ def _open_intent(view: RunView) -> Observe | None:
 def _turn_or_ask(view: RunView) -> Op | None:
     if view.turn_back:
         return TurnBack(view.turn_back)
-    if view.question:
-        return AwaitDecision(view.question)
-    return Nothing("handed over") if view.handover else None
+    return AwaitDecision(view.question) if view.question else None
 
 
 def _next_do(view: RunView) -> Op:
@@ -166,11 +162,16 @@ def _next_do(view: RunView) -> Op:
     step = next((step for step in view.steps if step.do.state not in SETTLED), None)
     if step is None:
         return Close("COMPLETED")
-    if view.paused and not _half_moved(view, step):
+    return (None if _half_moved(view, step) else _standstill(view, step)) or _forward(view, step)
+
+
+def _standstill(view: RunView, step: StepView) -> Op | None:
+    """Between two groups, and only there, a driver may be told to stop."""
+    if view.handover:
+        return Nothing("handed over")
+    if view.paused:
         return Nothing("paused")
-    if view.unsure and step.kind == "act" and not _half_moved(view, step):
-        return Nothing("unsure")
-    return _forward(view, step)
+    return Nothing("unsure") if view.unsure and step.kind == "act" else None
 
 
 _PLAIN: dict[str, Callable[[str], Op]] = {
@@ -205,6 +206,8 @@ def _next_undo(view: RunView) -> Op:
         return Verify(step.id, "undo")
     if step.undo.state == "due":
         return Act(step.id, "undo", step.undo.attempts + 1)
+    if view.handover and not _half_undone(view, step):
+        return Nothing("handed over")
     return Observe(step.id, "undo", step.undo.attempts, step.undo.settle_until or step.do.settle_until)
 
 
@@ -221,6 +224,11 @@ def _leads(view: RunView, step: StepView) -> bool:
 
 
 def _half_moved(view: RunView, step: StepView) -> bool:
-    """A pause does not stop between the first intent of a group and its last verification."""
+    """Nothing stops between the first intent of a group and its last verification."""
     others = (member for member in _group(view, step) if member.id != step.id)
     return step.do.state == "acted" or any(member.do.attempts for member in others)
+
+
+def _half_undone(view: RunView, step: StepView) -> bool:
+    """The same on the way back, where the last member of a group goes first."""
+    return any(member.undo.attempts for member in _group(view, step) if member.id != step.id)

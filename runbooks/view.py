@@ -124,8 +124,8 @@ class RunView:
     turn_back: str = ""  # rollback has been asked for, and why; the driver has not turned yet
     gate_passed: str = ""  # the step that the gate has let through
     abandon: Event | None = None  # cmd.abandon, waiting for a second person
-    abandoned: bool = False
-    handover: bool = False
+    handover: bool = False  # the driver lets go at the next safe place
+    unmanned: bool = False  # the last driver has let it go, and nobody has claimed it since
     reason: str = ""  # why the run turned back or was closed: "refused", or the words of who asked
     why: str = ""
     disputed: bool = False  # something landed after the close
