@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -53,10 +53,10 @@ async def open_journal(user: str, mode: str) -> Journal:
 
 
 class LiveRouter:
-    """A router under the run's own login."""
+    """A router under the run's own login; `anew` makes a session of its own for what must prove that one can."""
 
-    def __init__(self, session: RouterSession) -> None:
-        self._session = session
+    def __init__(self, session: RouterSession, anew: Callable[[], RouterSession]) -> None:
+        self._session, self._anew = session, anew
 
     async def running_config(self) -> str:
         return (await self._session.show(RUNNING_CONFIG)).text
@@ -66,6 +66,19 @@ class LiveRouter:
 
     async def execute(self, command: str) -> None:
         await self._session.exec(command)
+
+    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
+        await self._session.arm(timer, seconds, lines, clears)
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        return await self._session.extend(timer, seconds)
+
+    async def confirm(self, timer: str) -> str:
+        session = self._anew()
+        try:
+            return await session.confirm(timer)
+        finally:
+            await session.close()
 
 
 class LiveScene:
@@ -95,7 +108,7 @@ class LiveScene:
     def router(self, name: str) -> RouterPort:
         if name not in self._routers:
             self._routers[name] = RouterSession(self.site.router(name), self._login)
-        return LiveRouter(self._routers[name])
+        return LiveRouter(self._routers[name], lambda: RouterSession(self.site.router(name), self._login))
 
     async def close(self) -> None:
         await asyncio.gather(*(session.close() for session in self._routers.values()))

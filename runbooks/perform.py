@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from runbooks import onbox
 from runbooks.effects import Finding, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.scene import Report, Scene
 from runbooks.verbs import VERBS
+from runbooks.view import Timer
 
 
 class Performer:
@@ -32,6 +34,18 @@ class Performer:
     async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
         evidence: Mapping[str, Any] = await VERBS["act"][step.verb].act(self._scene, step, phase, send_allowed)
         return {**evidence, "idempotency_key": token}
+
+    def places(self, step: StepDef) -> Sequence[str]:
+        return onbox.routers(step)
+
+    async def arm(self, step: StepDef, timer: Timer) -> None:
+        await onbox.arm(self._scene, step, timer)
+
+    async def extend(self, step: StepDef, timer: Timer) -> Mapping[str, str]:  # noqa: ARG002 -- the timer says it all
+        return await onbox.extend(self._scene, timer)
+
+    async def disarm(self, step: StepDef, timer: Timer) -> Mapping[str, str]:  # noqa: ARG002
+        return await onbox.disarm(self._scene, timer)
 
     async def observe(self, step: StepDef, phase: Phase) -> Seen:  # noqa: ARG002 -- what is there does not depend on it
         seen: Seen = await VERBS["act"][step.verb].observe(self._scene, step)

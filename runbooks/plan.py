@@ -181,7 +181,7 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         "on_failure": step.then or step.on_failure,
         "guards": _guards(filled),
         "exits": dict(step.exits),
-        "deadman_s": filled.deadman_s,
+        "deadman_s": filled.deadman_s or (moment.site.policy.deadman_s if step.kind == "act" else None),
     }
 
 
