@@ -18,6 +18,7 @@ from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
 from console.fail import Refused
 from console.folders import state_dir
+from console.leash import Leashes
 from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
 from network.inventory import Site
@@ -127,6 +128,7 @@ class Desk:
         self.journal = journal
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
+        self._leashes = Leashes(watch)
         self._gates: dict[str, ChangeGate] = {}
         self._drives: dict[str, asyncio.Task[RunView]] = {}
 
@@ -242,6 +244,7 @@ class Desk:
         for task in self._drives.values():
             task.cancel()
         await asyncio.gather(*self._drives.values(), return_exceptions=True)
+        self._leashes.let_go()
         await self._scene.close()
 
     async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
@@ -334,7 +337,7 @@ class Desk:
 
     def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
         notes = WorkNotes(self._tickets, ticket)
-        ports = Ports(Performer(self._scene), gate, notes, self._operator)
+        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator)
         return Engine(
             self.journal,
             ports,

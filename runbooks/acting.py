@@ -64,6 +64,7 @@ class Actor:
             "timeout_s": step.timeout_s,
         }
         if timer is not None:
+            await self._deadmen.prepare(step, timer)
             intent["deadman"] = {"id": timer.id, "seconds": timer.seconds, "places": list(timer.places)}
         event = await self._hold.write(
             "act.intent", intent, step=op.step, phase=op.phase, attempt=op.attempt, expect=True

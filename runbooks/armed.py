@@ -27,7 +27,8 @@ def intended(step: StepView, event: Event) -> StepView:
     told: Mapping[str, Any] | None = event.data.get("deadman")
     if event.kind != "act.intent" or not told or event.phase == "undo":
         return step
-    return replace(step, armed=Timer(str(told["id"]), float(told["seconds"]), tuple(told["places"])))
+    places = tuple(str(place) for place in told["places"])
+    return replace(step, armed=Timer(str(told["id"]), float(told["seconds"]), places, event.run_id, event.fence or 0))
 
 
 def disarmed(view: RunView, event: Event) -> RunView:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from runbooks.ops import Act, Disarm
 from runbooks.view import Timer
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between attempts to disarm
+PREPARE_S = 60.0
 PARTS = 3  # extended so often within its time,
 PARTS_WHEN_LOST = 12  # and so often while a place does not answer
 
@@ -49,7 +51,14 @@ class Deadmen:
         places = self._effects.places(step) if op.phase == "do" and step.deadman_s else ()
         if not places or step.deadman_s is None:
             return None
-        return Timer(f"{self._hold.run_id}-{op.step}-a{op.attempt}", step.deadman_s, tuple(places))
+        run_id, fence = self._hold.run_id, self._hold.fence
+        return Timer(f"{run_id}-{op.step}-a{op.attempt}", step.deadman_s, tuple(places), run_id, fence)
+
+    async def prepare(self, step: StepDef, timer: Timer) -> None:
+        """Before the intent: what takes time. Its failure is met, and told, when it is armed."""
+        with suppress(Exception):
+            async with asyncio.timeout(PREPARE_S):
+                await self._effects.prepare(step, timer)
 
     async def arm(self, step: StepDef, timer: Timer, still_allowed: Callable[[], None]) -> None:
         """Arm every place. Raises NotSent when one cannot be armed, WindowPassed from `still_allowed`."""

@@ -77,6 +77,10 @@ class Effects(Protocol):
         """Where a dead-man for the step's undo can stand; empty when nothing but the console could put it back."""
         ...
 
+    async def prepare(self, step: StepDef, timer: Timer) -> None:
+        """Get ready to arm, before the act's intent: what takes longer than the act's window."""
+        ...
+
     async def arm(self, step: StepDef, timer: Timer) -> None:
         """Arm every place with what puts the step back there. Whatever is raised: the act is not sent."""
         ...

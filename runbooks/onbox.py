@@ -10,6 +10,8 @@ from runbooks.model import StepDef
 from runbooks.scene import RouterPort, Scene
 from runbooks.view import Timer
 
+WATCHDOG = "watchdog"  # the place of a dead-man for systems that keep no timer: a process beside the console
+
 
 def routers(step: StepDef) -> tuple[str, ...]:
     """The routers that the step's undo writes to, in its order."""
@@ -25,7 +27,7 @@ def inverse(step: StepDef, router: str) -> tuple[tuple[str, ...], tuple[str, ...
 
 async def arm(scene: Scene, step: StepDef, timer: Timer) -> None:
     """Arm every router. Raises what the first one that cannot be armed raises."""
-    for name in timer.places:
+    for name in _boxes(timer):
         await scene.router(name).arm(timer.id, timer.seconds, *inverse(step, name))
 
 
@@ -46,4 +48,9 @@ async def _all(scene: Scene, timer: Timer, ask: Callable[[RouterPort], Awaitable
         except InterlockError as error:
             return str(error)
 
-    return dict(zip(timer.places, await asyncio.gather(*map(one, timer.places)), strict=True))
+    names = _boxes(timer)
+    return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+
+
+def _boxes(timer: Timer) -> list[str]:
+    return [place for place in timer.places if place != WATCHDOG]

@@ -61,6 +61,8 @@ class Timer:
     id: str
     seconds: float
     places: tuple[str, ...]  # where it is armed: routers, or the watchdog
+    run_id: str = ""
+    fence: int = 0  # of the driver that armed it
     unanswered: bool = False
 
 

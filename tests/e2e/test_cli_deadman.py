@@ -16,6 +16,7 @@ import pytest
 from runbooks.journal import Identity, Journal
 from tests.e2e.embedded_lab import Cli, Document, lab_up, until
 from tests.e2e.router_login import armed, silence
+from tests.e2e.under_way import drain_under_way
 
 pytestmark = pytest.mark.vault
 
@@ -38,10 +39,7 @@ def plan(cli: Cli) -> Document:
 @pytest.fixture
 def console(cli: Cli, plan: Document) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A drain under way whose first move is proven; its console is gone afterwards, and the network as before."""
-    known = {row["run"] for row in cli.runs()}
-    process = cli.start("run", "drain-port", "port=port-a", "--change", cli.change(), "--write", "--yes")
-    (run,) = until("a run is created", lambda: {row["run"] for row in cli.runs()} - known)
-    until("its first move is proven", lambda: evidence(cli, run, "move-azure", "verify.ok"))
+    process, run = drain_under_way(cli)
     yield process, run
     if process.poll() is None:
         process.kill()

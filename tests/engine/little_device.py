@@ -99,6 +99,9 @@ class World:
     def places(self, step: StepDef) -> tuple[str, ...]:
         return ("device",) if step.undo else ()
 
+    async def prepare(self, step: StepDef, timer: Timer) -> None:
+        self.moment(f"prepare {step.id} {timer.id}")
+
     async def arm(self, step: StepDef, timer: Timer) -> None:
         self.moment(f"arm {step.id}")
         await self._answer(f"arm {step.id}", None)

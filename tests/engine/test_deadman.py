@@ -63,7 +63,7 @@ async def test_the_intent_says_what_is_armed_where_and_for_how_long(file: Path, 
     intent = next(event for event in events if event.kind == "act.intent")
     assert intent.data["deadman"] == {"id": f"{row.run_id}-egress-a1", "seconds": SECONDS, "places": ["device"]}
     view = fold([StepDef.model_validate(armed())], events[: intent.seq])
-    assert view.steps[0].armed == Timer(f"{row.run_id}-egress-a1", SECONDS, ("device",))
+    assert view.steps[0].armed == Timer(f"{row.run_id}-egress-a1", SECONDS, ("device",), row.run_id, row.fence)
 
 
 @pytest.mark.parametrize("failure", [OSError("no route"), asyncio.Event().wait])
