@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from connectors.servicenow import ServiceNow
 from console.fabric import LiveFabric, quotes
 from console.fail import Refused
 from console.folders import state_dir
+from console.leash import Leashes
 from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
 from network.inventory import Site
@@ -57,10 +58,10 @@ async def open_journal(user: str, mode: str) -> Journal:
 
 
 class LiveRouter:
-    """A router under the run's own login."""
+    """A router under the run's own login; `anew` makes a session of its own for what must prove that one can."""
 
-    def __init__(self, session: RouterSession) -> None:
-        self._session = session
+    def __init__(self, session: RouterSession, anew: Callable[[], RouterSession]) -> None:
+        self._session, self._anew = session, anew
 
     async def running_config(self) -> str:
         return (await self._session.show(RUNNING_CONFIG)).text
@@ -70,6 +71,19 @@ class LiveRouter:
 
     async def execute(self, command: str) -> None:
         await self._session.exec(command)
+
+    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
+        await self._session.arm(timer, seconds, lines, clears)
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        return await self._session.extend(timer, seconds)
+
+    async def confirm(self, timer: str) -> str:
+        session = self._anew()
+        try:
+            return await session.confirm(timer)
+        finally:
+            await session.close()
 
 
 class LiveScene:
@@ -100,7 +114,7 @@ class LiveScene:
     def router(self, name: str) -> RouterPort:
         if name not in self._routers:
             self._routers[name] = RouterSession(self.site.router(name), self._login)
-        return LiveRouter(self._routers[name])
+        return LiveRouter(self._routers[name], lambda: RouterSession(self.site.router(name), self._login))
 
     def fabric(self) -> LiveFabric:
         if self._fabric is None:
@@ -126,6 +140,7 @@ class Desk(Orders):
         super().__init__(journal)
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
+        self._leashes = Leashes(watch)
         self._gates: dict[str, ChangeGate] = {}
         self._drives: dict[str, Driving] = {}
 
@@ -271,6 +286,7 @@ class Desk(Orders):
     async def close(self) -> None:
         """Leave: a run that is still driven is cancelled, its act's outcome journaled as unknown, its locks kept."""
         await self.stop()
+        self._leashes.let_go()
         await self._scene.close()
 
     async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
@@ -375,7 +391,7 @@ class Desk(Orders):
 
     def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
         notes = WorkNotes(self._tickets, ticket)
-        ports = Ports(Performer(self._scene), gate, notes, self._operator)
+        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator)
         return Engine(
             self.journal,
             ports,

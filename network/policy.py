@@ -55,8 +55,11 @@ class Policy(BaseModel):
     light_high_dbm: float = Field(default=2.5, description="these two are 10GBASE-LR's, as far as AWS says")
     calendar_days: float = Field(default=14, gt=0)
     approvals: Approvals = Approvals()
+    deadman_s: float = Field(
+        default=120, ge=5, le=3600, description="silence of the console after which its act is put back"
+    )
     gate_cis: Literal["target", "all"] = "target"
 
 
 #: Values that may not be weaker than production anywhere but in a lab.
-GUARDED = ("established_min_s", "empty_samples", "empty_spacing_s", "soak_s", "baseline_s", "holddown_s")
+GUARDED = ("established_min_s", "empty_samples", "empty_spacing_s", "soak_s", "baseline_s", "holddown_s", "deadman_s")

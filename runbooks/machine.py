@@ -21,6 +21,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from runbooks import armed
 from runbooks.exits import policy_of
 from runbooks.model import Event, Phase, StepDef
 from runbooks.ops import next_op
@@ -89,7 +90,7 @@ def _step_event(view: RunView, event: Event) -> RunView:
     phase: Phase = event.phase or "do"
     before = step.phase(phase)
     after = _intent(before, event) if event.kind == "act.intent" else _by_table(step, phase, event.kind)
-    step = _recorded(_with_phase(step, phase, after), event, phase)
+    step = armed.intended(_recorded(_with_phase(step, phase, after), event, phase), event)
     view = _with_step(view, _late_do_reopens_undo(view, step, event))
     return view if before.state == after.state else _moved(view, step, phase, event)
 
@@ -178,7 +179,7 @@ def _claimed(view: RunView, event: Event) -> RunView:
     """
     steps = tuple(replace(s, undo=replace(s.undo, state="pending")) if s.undo.state == "due" else s for s in view.steps)
     view = replace(view, steps=steps, driver=event.actor, gate_passed="", handover=False, unsure={})
-    view = replace(view, unmanned=False, abandon=None)
+    view = armed.asked_again(replace(view, unmanned=False, abandon=None))
     return _settling(view) if event.data.get("forced") else view
 
 
@@ -282,12 +283,20 @@ def _decided(view: RunView, event: Event) -> RunView:
         return _reject(view, event, "it answers another question than the open one")
     if choice not in CHOICES:
         return _reject(view, event, f"{choice!r} is no answer: decide {', '.join(CHOICES)}")
-    view = replace(view, question=None, abandon=None)
+    view = armed.asked_again(replace(view, question=None, abandon=None))
+    if question.kind == armed.UNANSWERED and choice in {"accept", "skip"}:
+        view = _given_up(view, event, question.step)
     if choice == "rollback":
         return replace(view, turn_back=f"rollback decided by {event.actor}")
     step = view.step(question.step)
     assert step is not None, "a question always comes from a step"
     return _with_step(view, _with_phase(step, question.phase, _by_table(step, question.phase, choice)))
+
+
+def _given_up(view: RunView, event: Event, step_id: str) -> RunView:
+    """A dead-man that nobody can reach is left to itself: it may have fired, so its step is looked at."""
+    fired = replace(event, kind="deadman.fired", step=step_id, phase="do")
+    return armed.disarmed(_step_event(view, fired), fired)
 
 
 def _abort(view: RunView, event: Event) -> RunView:
@@ -380,6 +389,8 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "guard.unknown": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_unknown),
     "guard.clear": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_clear),
     "rollback.begin": (ANY_OPEN, _turned),
+    "deadman.disarmed": (ANY_OPEN, armed.disarmed),
+    "deadman.unanswered": (ANY_OPEN, armed.unanswered),
     "run.closed": (ANY_OPEN, _closed),
     "driver.claimed": (ANY_OPEN, _claimed),
     "driver.left": (ANY_OPEN, _left),

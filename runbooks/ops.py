@@ -79,6 +79,14 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Disarm:
+    """Have a step's dead-man confirmed: the run holds, ends, or has put the step back itself."""
+
+    step: str
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     outcome: Outcome
     reason: str = ""
@@ -110,6 +118,7 @@ Op = (
     | Gate
     | TurnBack
     | Reject
+    | Disarm
     | Close
     | AwaitDecision
     | Nothing
@@ -125,7 +134,26 @@ def next_op(view: RunView) -> Op:
     if view.state == "NEW" or view.closed:
         return Nothing("closed" if view.closed else "not created")
     onward = _next_do if view.direction == "forward" else _next_undo
-    return _formality(view) or _open_intent(view) or _turn_or_ask(view) or onward(view)
+    op = _formality(view) or _open_intent(view) or _turn_or_ask(view) or onward(view)
+    return _disarm_first(view, op) or op
+
+
+def _disarm_first(view: RunView, op: Op) -> Disarm | None:
+    """A dead-man lives from act to confirm: before the run holds or ends it goes, and before its step is acted on anew.
+
+    Once the step is put back there is nothing left for it to restore.
+    """
+    holds = isinstance(op, AwaitDecision | Confirm | Approve | Close) or op in {
+        Nothing("paused"),
+        Nothing("handed over"),
+    }
+    for step in view.steps:
+        if step.armed is None or step.armed.unanswered:
+            continue
+        again = isinstance(op, Act) and (op.step, op.phase) == (step.id, "do")
+        if holds or again or (step.undo.state in SETTLED and not isinstance(op, Observe)):
+            return Disarm(step.id, step.armed.id)
+    return None
 
 
 def observed_as(op: Observe, view: RunView, seen: str) -> str:

@@ -114,7 +114,7 @@ def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator
     args = _arguments(filled)
     verb = VERBS[filled.step.kind][filled.step.verb] if filled.step.verb else None
     compiled: Compiled = verb.compile(moment, args) if verb else Compiled()
-    yield filled, compiled, _plan_step(_definition(filled, args, compiled), moment)
+    yield filled, compiled, _plan_step(_definition(filled, args, compiled, moment), moment)
 
 
 def _record(book: Book, moment: Moment) -> Mapping[str, Any]:
@@ -160,9 +160,10 @@ def _arguments(filled: Filled) -> Mapping[str, Any]:
     return made
 
 
-def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]:
+def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, moment: Moment) -> dict[str, Any]:
     """A step as the journal freezes it. What the book says of time goes before what the verb says."""
     step = filled.step
+    silence_s = moment.site.policy.deadman_s if step.kind == "act" else None
     return {
         "id": step.id,
         "title": step.title,
@@ -183,7 +184,7 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         "on_failure": step.then or step.on_failure,
         "guards": _guards(filled),
         "exits": dict(step.exits),
-        "deadman_s": filled.deadman_s,
+        "deadman_s": filled.deadman_s or silence_s,
         **({"window_s": compiled.window_s} if compiled.window_s else {}),
     }
 

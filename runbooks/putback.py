@@ -20,6 +20,7 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
             "with": {**step["with"], "inverse": True},
             "commands": step["undo"],
             "undo": step["commands"],
+            "deadman_s": None,  # what puts back is not itself put back by silence
             "expect": [{"what": _changed(step), "want": "byte for byte as before"}],
         }
         for step in reversed(original["steps"])

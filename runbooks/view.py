@@ -52,6 +52,21 @@ class PhaseView:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """A dead-man: from its act's intent on, silence of the console for `seconds` puts the step back.
+
+    `unanswered`: it could not be disarmed, so that it may fire, or may have fired.
+    """
+
+    id: str
+    seconds: float
+    places: tuple[str, ...]  # where it is armed: routers, or the watchdog
+    run_id: str = ""
+    fence: int = 0  # of the driver that armed it
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
     spec: StepDef
     do: PhaseView = field(default_factory=PhaseView)
@@ -60,6 +75,7 @@ class StepView:
     ended: datetime | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)  # last data of each kind; "undo." before undo's
     progress: Mapping[str, Any] = field(default_factory=dict)  # a wait's latest sample
+    armed: Timer | None = None
 
     @property
     def id(self) -> str:
@@ -95,7 +111,7 @@ class Question:
     seq: int
     step: str
     phase: Phase
-    kind: str  # act.unknown, act.not_sent, verify.timeout or check.failed
+    kind: str  # act.unknown, act.not_sent, verify.timeout, check.failed or deadman.unanswered
     text: str
 
 
