@@ -15,8 +15,9 @@ from datetime import datetime
 from typing import Any
 
 from runbooks.acting import Actor
-from runbooks.effects import GateVerdict, Ports, named
+from runbooks.effects import Finding, GateVerdict, Ports, named
 from runbooks.hold import Hold
+from runbooks.inforce import in_hand
 from runbooks.journal import Conflict, Journal
 from runbooks.machine import fold, next_op
 from runbooks.model import StepDef, steps_of
@@ -40,9 +41,11 @@ from runbooks.ops import (
     observed_as,
 )
 from runbooks.reading import Reader
+from runbooks.sentry import Sentry
 from runbooks.view import RunView
 
 TELL_S = 10.0  # for one note
+BASELINE_S = 10.0  # to judge the baseline before an undo that nobody asked for
 GATE_POLL_S = 5.0  # a closed gate is asked again this often
 
 UntilConfirm = Callable[[RunView, StepDef], bool]
@@ -79,7 +82,8 @@ class Engine:
         and the next driver looks before anything else.
         """
         row = await self.journal.run(run_id)
-        async with Hold(self.journal, row, fence, self.ports.notes, self.tell_s) as hold:
+        hold = Hold(self.journal, row, fence, self.ports.notes, self.tell_s)
+        async with hold, Sentry(self.journal, hold, self.ports.guards):
             drive = _Drive(self, hold, until_confirm)
             while await drive.step_on():
                 pass
@@ -136,8 +140,8 @@ class _Drive:
             case Approve():
                 await self._ask(op)
                 return False
-            case TurnBack(reason):
-                await self._hold.write("rollback.begin", {"reason": reason}, expect=True)
+            case TurnBack():
+                await self._turn_back(op)
             case Close(outcome, reason, why):
                 data = {"outcome": outcome, "reason": reason, "why": why}
                 await self._hold.write("run.closed", data, expect=True)
@@ -158,6 +162,32 @@ class _Drive:
         if kind == "act.unknown":
             data["reason"] = f"the outcome is open: wanted {op.phase!r}, saw {seen.state!r}"
         await self._hold.write(kind, data, step=op.step, phase=op.phase, attempt=op.attempt)
+
+    async def _turn_back(self, op: TurnBack) -> None:
+        """Begin the undo. One that no person asked for begins only if the baseline is proven better than now."""
+        if not op.auto:
+            await self._hold.write("rollback.begin", {"reason": op.reason}, expect=True)
+            return
+        found = await self._baseline()
+        step = in_hand(self._hold.view) or self._hold.view.steps[-1]
+        if found.ok:
+            data = {"reason": op.reason, "baseline": found.reason, "evidence": found.evidence}
+            await self._hold.write("rollback.begin", data, expect=True)
+        else:
+            data = {"ok": found.ok, "reason": found.reason, "evidence": found.evidence}
+            await self._hold.write("undo.held", data, step=step.id, expect=True)
+
+    async def _baseline(self) -> Finding:
+        """An undo is an act: while a guard cannot see, none begins by itself."""
+        if blind := self._hold.view.unsure:
+            return Finding(None, "; ".join(f"{name} cannot see: {why}" for name, why in blind.items()))
+        try:
+            async with asyncio.timeout(BASELINE_S):
+                return await self._ports.guards.baseline(self._hold.view)
+        except TimeoutError:
+            return Finding(None, f"the baseline was not judged within {BASELINE_S:g} s")
+        except Exception as error:  # noqa: BLE001 - a baseline that cannot be judged is not proven
+            return Finding(None, f"the baseline could not be judged: {named(error)}")
 
     # -- asking
 

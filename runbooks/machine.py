@@ -26,6 +26,8 @@ from runbooks.tables import CHOICES, TABLES, UNDO
 from runbooks.view import (
     OPEN,
     SETTLED,
+    GuardSeen,
+    GuardState,
     PhaseView,
     Question,
     Rejection,
@@ -140,7 +142,7 @@ def _trouble(view: RunView, step: StepView, phase: Phase, event: Event) -> RunVi
         return replace(view, refused=text)
     observed_harm = event.data.get("ok") is False  # unknown is not harm: it asks
     if phase == "do" and step.spec.on_failure == "undo" and observed_harm and view.begun:
-        return replace(view, turn_back=text)
+        return _auto(view, text)
     return replace(view, question=Question(event.seq, step.id, phase, event.kind, text))
 
 
@@ -167,7 +169,7 @@ def _claimed(view: RunView, event: Event) -> RunView:
     After a take-over by force the old driver may still be sending: an open act is not looked at before it
     must have ended (`settle_until`).
     """
-    view = replace(view, driver=event.actor, gate_passed="", handover=False, unsure={})
+    view = replace(view, driver=event.actor, gate_passed="", handover=False, unsure={}, guards={})
     return _settling(view) if event.data.get("forced") else view
 
 
@@ -256,31 +258,62 @@ def _decided(view: RunView, event: Event) -> RunView:
         return _reject(view, event, f"{choice!r} is no answer: decide {', '.join(CHOICES)}")
     view = replace(view, question=None, abandon=None)
     if choice == "rollback":
-        return replace(view, turn_back=f"rollback decided by {event.actor}")
+        return replace(view, turn_back=f"rollback decided by {event.actor}", turn_auto=False)
     step = view.step(question.step)
     assert step is not None, "a question always comes from a step"
     return _with_step(view, _with_phase(step, question.phase, _by_table(step, question.phase, choice)))
 
 
 def _abort(view: RunView, event: Event) -> RunView:
-    return replace(view, turn_back=str(event.data.get("reason") or f"aborted by {event.actor}"))
+    words = str(event.data.get("reason") or f"aborted by {event.actor}")
+    return replace(view, turn_back=words, turn_auto=False)
+
+
+def _auto(view: RunView, reason: str) -> RunView:
+    """A policy asks for an undo; what a person has asked for already is not gated by it."""
+    return view if view.turn_back else replace(view, turn_back=reason, turn_auto=True)
+
+
+def _undo_held(view: RunView, event: Event) -> RunView:
+    """The undo that a policy asked for would not make it better, as far as is known: a person decides."""
+    if not view.turn_auto or view.step(event.step) is None:
+        return view
+    text = f"{view.turn_back}; not undone by itself: {event.data.get('reason', '')}"
+    question = Question(event.seq, str(event.step), "do", event.kind, text)
+    return replace(view, turn_back="", turn_auto=False, question=question)
 
 
 def _guard_unknown(view: RunView, event: Event) -> RunView:
     """What a guard cannot see is neither healthy nor harm: no new act until it sees again."""
-    return replace(view, unsure={**view.unsure, str(event.data.get("guard")): str(event.data.get("reason", ""))})
+    seen = _guard(view, event, "unknown")
+    return replace(seen, unsure={**view.unsure, str(event.data.get("guard")): str(event.data.get("reason", ""))})
 
 
 def _guard_clear(view: RunView, event: Event) -> RunView:
-    return replace(view, unsure={name: why for name, why in view.unsure.items() if name != event.data.get("guard")})
+    return _sure(_guard(view, event, "clear"), event)
 
 
 def _guard_tripped(view: RunView, event: Event) -> RunView:
-    """The step's policy: hold, undo or finish. Only what was observed may undo; that is the guard's proof."""
-    policy = event.data.get("policy")
+    """The step's policy: hold, undo or finish. Only what was observed may undo; that is the guard's proof.
+
+    Before anything was begun there is nothing to undo: the run is refused.
+    """
+    policy, reason = event.data.get("policy"), f"guard: {event.data.get('reason', '')}"
+    view = _sure(_guard(view, event, "tripped"), event)
     if policy == "undo":
-        return replace(view, turn_back=f"guard: {event.data.get('reason', '')}")
+        return _auto(view, reason) if view.begun else replace(view, refused=reason)
     return replace(view, paused=True) if policy == "hold" else view
+
+
+def _guard(view: RunView, event: Event, state: GuardState) -> RunView:
+    data = event.data
+    words = {key: str(data.get(key, "")) for key in ("reason", "margin", "policy")}
+    seen = GuardSeen(str(data.get("guard")), state, since=event.ts, **words)
+    return replace(view, guards={**view.guards, seen.name: seen})
+
+
+def _sure(view: RunView, event: Event) -> RunView:
+    return replace(view, unsure={name: why for name, why in view.unsure.items() if name != event.data.get("guard")})
 
 
 def _turned(view: RunView, event: Event) -> RunView:
@@ -294,7 +327,8 @@ def _turned(view: RunView, event: Event) -> RunView:
         for step in view.steps
     )
     reason = str(event.data.get("reason") or view.turn_back)
-    cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", gate_passed="")
+    cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", turn_auto=False)
+    cleared = replace(cleared, gate_passed="")
     return replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None, unsure={})
 
 
@@ -350,6 +384,7 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "guard.tripped": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_tripped),
     "guard.unknown": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_unknown),
     "guard.clear": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_clear),
+    "undo.held": (ABORTABLE, _undo_held),
     "rollback.begin": (ANY_OPEN, _turned),
     "run.closed": (ANY_OPEN, _closed),
     "driver.claimed": (ANY_OPEN, _claimed),

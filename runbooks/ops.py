@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbooks.inforce import group_of, in_force
 from runbooks.model import Phase
 from runbooks.view import OPEN, SETTLED, Outcome, Question, Rejection, RunView, StepView
 
@@ -70,7 +71,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class TurnBack:
+    """Undo. `auto`: no person asked for it, so the baseline is judged first."""
+
     reason: str
+    auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ def _open_intent(view: RunView) -> Observe | None:
 
 def _turn_or_ask(view: RunView) -> Op | None:
     if view.turn_back:
-        return TurnBack(view.turn_back)
+        return TurnBack(view.turn_back, view.turn_auto)
     if view.question:
         return AwaitDecision(view.question)
     return Nothing("handed over") if view.handover else None
@@ -168,7 +172,7 @@ def _next_do(view: RunView) -> Op:
         return Close("COMPLETED")
     if view.paused and not _half_moved(view, step):
         return Nothing("paused")
-    if view.unsure and step.kind == "act" and not _half_moved(view, step):
+    if step.kind == "act" and not _half_moved(view, step) and not _clear(view):
         return Nothing("unsure")
     return _forward(view, step)
 
@@ -208,19 +212,17 @@ def _next_undo(view: RunView) -> Op:
     return Observe(step.id, "undo", step.undo.attempts, step.undo.settle_until or step.do.settle_until)
 
 
-def _group(view: RunView, step: StepView) -> tuple[StepView, ...]:
-    """The atomic group of a step: at least itself."""
-    if step.spec.group is None:
-        return (step,)
-    return tuple(other for other in view.steps if other.spec.group == step.spec.group)
+def _clear(view: RunView) -> bool:
+    """Every guard in force has been judged since this console drives, and none of them is blind."""
+    return not view.unsure and all(guard.label in view.guards for guard in in_force(view))
 
 
 def _leads(view: RunView, step: StepView) -> bool:
     """Only the first act of a group asks the gate: one half alone is worse than both or none."""
-    return _group(view, step)[0].id == step.id
+    return group_of(view, step)[0].id == step.id
 
 
 def _half_moved(view: RunView, step: StepView) -> bool:
     """A pause does not stop between the first intent of a group and its last verification."""
-    others = (member for member in _group(view, step) if member.id != step.id)
+    others = (member for member in group_of(view, step) if member.id != step.id)
     return step.do.state == "acted" or any(member.do.attempts for member in others)
