@@ -18,6 +18,7 @@ from runbooks.putback import PUT_BACK, inverted
 from runbooks.scene import CannotPlan, Compiled, Moment
 from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded
+from runbooks.until import refuse_too_slow
 from runbooks.verbs import VERBS
 
 __all__ = ["Plan", "PlanStep", "compile_plan", "shown"]
@@ -114,7 +115,7 @@ def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator
     args = _arguments(filled)
     verb = VERBS[filled.step.kind][filled.step.verb] if filled.step.verb else None
     compiled: Compiled = verb.compile(moment, args) if verb else Compiled()
-    yield filled, compiled, _plan_step(_definition(filled, args, compiled), moment)
+    yield filled, compiled, _plan_step(_definition(filled, args, compiled, moment), moment)
 
 
 def _record(book: Book, moment: Moment) -> Mapping[str, Any]:
@@ -160,10 +161,13 @@ def _arguments(filled: Filled) -> Mapping[str, Any]:
     return made
 
 
-def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]:
-    """A step as the journal freezes it. What the book says of time goes before what the verb says."""
+def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, moment: Moment) -> dict[str, Any]:
+    """A step as the journal freezes it. What the book says of time goes before what the verb says.
+
+    A wait takes as many samples as the more careful of the two wants. Raises CannotPlan for one that cannot be fed.
+    """
     step = filled.step
-    return {
+    made = {
         "id": step.id,
         "title": step.title,
         "kind": step.kind,
@@ -178,14 +182,18 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         **({"window_s": compiled.window_s} if compiled.window_s else {}),
         "text": step.text,
         "evidence": list(step.evidence),
-        "samples": filled.samples,
-        "spacing_s": filled.spacing_s,
+        "samples": max(filled.samples, compiled.samples),
+        "spacing_s": max(filled.spacing_s, compiled.spacing_s),
         "on_failure": step.then or step.on_failure,
         "guards": _guards(filled),
         "exits": dict(step.exits),
         "deadman_s": filled.deadman_s,
         **({"window_s": compiled.window_s} if compiled.window_s else {}),
     }
+    if step.kind == "wait_until":
+        wait = made["timeout_s"], made["samples"], made["spacing_s"]
+        refuse_too_slow(moment.site, step.id, VERBS[step.kind][step.verb].declares.reads, wait)
+    return made
 
 
 def _guards(filled: Filled) -> list[dict[str, Any]]:
