@@ -174,8 +174,8 @@ class _Drive:
             data = {"reason": op.reason, "baseline": found.reason, "evidence": found.evidence}
             await self._hold.write("rollback.begin", data, expect=True)
         else:
-            data = {"ok": found.ok, "reason": found.reason, "evidence": found.evidence}
-            await self._hold.write("undo.held", data, step=step.id, expect=True)
+            held = {"ok": found.ok, "reason": found.reason, "evidence": found.evidence}
+            await self._hold.write("undo.held", held, step=step.id, expect=True)
 
     async def _baseline(self) -> Finding:
         """An undo is an act: while a guard cannot see, none begins by itself."""

@@ -23,7 +23,7 @@ class Tally:
         self._samples: deque[bool | None] = deque(maxlen=max(k, n))
         self.state: GuardState | None = None
 
-    def add(self, ok: bool | None) -> GuardState | None:  # noqa: FBT001 -- a sample has three values, not two ways
+    def add(self, ok: bool | None) -> GuardState | None:
         """Count one more sample and return the state after it."""
         self._samples.append(ok)
         if self.state is None and ok and len(self._samples) == 1:

@@ -84,7 +84,7 @@ def refuse_too_slow(site: Site, step: str, reads: frozenset[System], wait: tuple
 
 
 def _needs_s(every_s: float, samples: int, spacing_s: float) -> float:
-    """The first sample comes within one cadence of the wait's beginning, each further one within a spacing or a poll."""
+    """The first sample comes within one cadence of the beginning, each further one within a spacing or a poll."""
     return every_s + (samples - 1) * max(every_s, spacing_s)
 
 

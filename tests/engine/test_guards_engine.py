@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from runbooks.effects import Finding, Reading
 from runbooks.engine import Engine, view_of
 from runbooks.journal import Event, Journal
 from runbooks.view import RunView
-from tests.engine.little_device import World, act, book, console
+from tests.engine.little_device import World, act, book, console, until
 
 BLIND, BAD, GOOD = Reading(None, "azure is silent"), Reading(False, "the survivor is lossy"), Reading(True, margin="2")
 
@@ -52,14 +53,13 @@ class Run:
     async def events(self) -> list[Event]:
         return await self.journal.events(self.run_id)
 
-    async def heard(self, kind: str, times: int = 1) -> Event:
-        """Wait for an entry of the log."""
+    async def heard(self, kind: str) -> Event:
+        """Wait for the first entry of a kind."""
         async with asyncio.timeout(10):
-            while True:
-                found = [event for event in await self.events() if event.kind == kind]
-                if len(found) >= times:
-                    return found[times - 1]
-                await asyncio.sleep(0.01)
+            async for event in self.journal.follow(self.run_id):
+                if event.kind == kind:
+                    return event
+        raise AssertionError(f"the log ended without {kind}")
 
     async def say(self, kind: str, **more: Any) -> None:
         await self.journal.append(self.run_id, kind, **more)
@@ -118,8 +118,7 @@ async def test_blind_before_the_act_nothing_is_sent_until_it_sees(file: Path, wo
         view = await run.view()
         assert (view.state, view.unsure, said.data["guard"]) == ("WAITING", {"seen": "azure is silent"}, "seen")
         looked = world.looks
-        while world.looks < looked + 5:
-            await asyncio.sleep(0.01)
+        await until(lambda: world.looks >= looked + 5, "five more looks")
         assert world.device.ledger == []
         assert world.gates == []  # nobody is asked for a permission that could not be used
         sight.now = GOOD
@@ -262,10 +261,9 @@ async def test_nothing_stops_between_the_halves_of_a_group(file: Path, world: Wo
 
     async def half() -> Finding:
         sight.now = BAD
-        looked = world.looks
-        deadline = asyncio.get_running_loop().time() + 0.2
-        while asyncio.get_running_loop().time() < deadline and world.looks < looked + 5:
-            await asyncio.sleep(0.01)
+        with suppress(AssertionError):  # five looks would be enough to trip, if anybody looked
+            looked = world.looks
+            await until(lambda: world.looks >= looked + 5, "five looks while one half is moved", 0.3)
         sight.now = GOOD
         return Finding(True)
 

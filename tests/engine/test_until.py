@@ -65,14 +65,9 @@ async def test_an_unfinished_count_is_no_fact_against_it() -> None:
 
 
 def test_a_wait_that_its_source_cannot_feed_in_time_is_refused_in_words() -> None:
-    with pytest.raises(CannotPlan, match=r"moved: waits 5 s for 3 samples of azure, which is asked every 30 s"):
-        slow = SITE.model_copy(
-            update={
-                "systems": SITE.systems.model_copy(
-                    update={"azure": SITE.systems.azure.model_copy(update={"cadence_s": 30.0})}
-                )
-            }
-        )
+    azure = SITE.systems.azure.model_copy(update={"cadence_s": 30.0})
+    slow = SITE.model_copy(update={"systems": SITE.systems.model_copy(update={"azure": azure})})
+    with pytest.raises(CannotPlan, match="moved: waits 5 s for 3 samples of azure, which is asked every 30 s"):
         refuse_too_slow(slow, "moved", frozenset({"azure", "routers"}), (5.0, 3, 1.0))
 
 
