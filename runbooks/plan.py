@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from network.located import Fault
 from runbooks.approvals import with_approvals
 from runbooks.covered import covered, hashed
+from runbooks.guards.registry import UnfitGuard, exact
 from runbooks.language import Book, BookError
 from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
@@ -167,7 +168,7 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, mom
     A wait takes as many samples as the more careful of the two wants. Raises CannotPlan for one that cannot be fed.
     """
     step = filled.step
-    made = {
+    made: dict[str, Any] = {
         "id": step.id,
         "title": step.title,
         "kind": step.kind,
@@ -197,7 +198,12 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, mom
 
 
 def _guards(filled: Filled) -> list[dict[str, Any]]:
-    return [guard.model_dump(mode="json", by_alias=True) for guard in filled.guards]
+    """The step's guards; what the book leaves out, each guard says itself. Raises BookError."""
+    try:
+        made = [exact(guard.model_dump(by_alias=True, exclude_unset=True)) for guard in filled.guards]
+    except UnfitGuard as error:
+        raise BookError([Fault("plan", f"{filled.step.id}.guards", str(error))]) from error
+    return [guard.model_dump(mode="json", by_alias=True) for guard in made]
 
 
 def _plan_step(definition: Mapping[str, Any], moment: Moment) -> PlanStep:

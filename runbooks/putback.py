@@ -21,6 +21,8 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
             "commands": step["undo"],
             "undo": step["commands"],
             "expect": [{"what": _changed(step), "want": "byte for byte as before"}],
+            "guards": [],  # nothing may stop what puts back
+            "on_failure": "ask",
         }
         for step in reversed(original["steps"])
         if step["kind"] == "act"

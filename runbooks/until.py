@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from network.inventory import Site
+from runbooks.cadence import cadence_s
 from runbooks.declares import System
 from runbooks.effects import Finding
 from runbooks.model import StepDef
@@ -77,8 +78,8 @@ def refuse_too_slow(site: Site, step: str, reads: frozenset[System], wait: tuple
     Raises CannotPlan when so many samples from a source of that cadence take longer than the step's timeout.
     """
     timeout_s, samples, spacing_s = wait
-    every = _cadences(site, reads)
-    slow = [(name, every_s) for name, every_s in every if _needs_s(every_s, samples, spacing_s) > timeout_s]
+    every = {system: cadence_s(system, site) for system in sorted(reads)}
+    slow = [(name, s) for name, s in every.items() if s is not None and _needs_s(s, samples, spacing_s) > timeout_s]
     if slow:
         raise CannotPlan("\n".join(_words(step, timeout_s, samples, *each) for each in slow))
 
@@ -91,18 +92,3 @@ def _needs_s(every_s: float, samples: int, spacing_s: float) -> float:
 def _words(step: str, timeout_s: float, samples: int, name: str, every_s: float) -> str:
     times = f"{samples} samples" if samples > 1 else "one sample"
     return f"{step}: waits {timeout_s:g} s for {times} of {name}, which is asked every {every_s:g} s: give it longer"
-
-
-def _cadences(site: Site, reads: frozenset[System]) -> Sequence[tuple[str, float]]:
-    """How often each source that a verb reads is asked, in s, the slowest of a family."""
-    systems, slowest = site.systems, max((router.cadence_s for router in site.routers), default=0.0)
-    every = {
-        "routers": slowest,
-        "probes": site.probes.interval_s,
-        "megaport": systems.megaport.cadence_s,
-        "azure": systems.azure.cadence_s,
-        "aws": systems.aws.cadence_s,
-        "servicenow": systems.servicenow.cadence_s,
-        "vault": systems.vault.cadence_s,
-    }
-    return [(name, every[name]) for name in sorted(reads)]
