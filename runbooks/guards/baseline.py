@@ -31,7 +31,7 @@ def baseline(facts: Facts) -> Finding:
 
 
 def _back(facts: Facts, move: Move) -> list[Line]:
-    works = works_on(facts.view, facts.health.paths)
+    works = works_on(facts.view, facts.health.paths, changes=False)
     return [_proven(facts, facts.health.path(name), works.get(name, [])) for name in move.leaving]
 
 

@@ -36,7 +36,7 @@ def _cloud(facts: Facts, cloud: str, gone: frozenset[str], least: int) -> Readin
     margin = f"{cloud}: {sure} of {least} failure domains left"
     if most < least:
         names = ", ".join(path.name for path in maybe) or "nothing"
-        return Reading(False, f"{cloud} is left with {names}: {most} failure domains, {least} are needed", margin)
+        return Reading(False, f"{cloud} is left with {names}: {most} of {least} failure domains", margin)
     if sure < least:
         unseen = ", ".join(path.name for path in maybe if path not in certain)
         return Reading(None, f"{cloud}: {unseen} is not known to be usable", margin)

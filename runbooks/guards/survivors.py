@@ -136,7 +136,7 @@ def _later(moment: datetime | None, began: datetime) -> bool:
 
 def maintenance(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001
     """No provider works on a survivor now; unknown while one of its providers does not say what it does."""
-    works = works_on(facts.view, facts.health.paths)
+    works = works_on(facts.view, facts.health.paths, changes=False)
     return together(_work(facts, path, works.get(path.name, [])) for path in facts.survivors())
 
 

@@ -213,8 +213,8 @@ def test_bfd_and_links_flap_too() -> None:
     assert read("no-fresh-flap", facts(link("azure/er-secondary", 1.0, oper_up=False))).ok is False
 
 
-def event(*touches: str) -> Observation:
-    made = ProviderEvent("M-1", "megaport", "maintenance", "running", "work", NOW - timedelta(hours=1), None, touches)
+def event(*touches: str, kind: Any = "maintenance") -> Observation:
+    made = ProviderEvent("M-1", "megaport", kind, "running", "work", NOW - timedelta(hours=1), None, touches)
     return now(Kind.EVENTS, "megaport", Events((made,)))
 
 
@@ -222,6 +222,7 @@ def test_work_on_a_survivor_and_not_on_what_is_drained_for_it() -> None:
     found = read("no-maintenance", facts(event("port-b")))
     assert (found.ok, "megaport maintenance M-1 is running" in found.reason) == (False, True)
     assert read("no-maintenance", facts(event("port-a"))).ok is True
+    assert read("no-maintenance", facts(event("port-b", kind="change"))).ok is True, "our own window takes nothing away"
 
 
 def test_a_provider_that_does_not_say_what_it_does_is_unknown() -> None:
@@ -295,6 +296,7 @@ def test_an_unfit_guard_says_what_is_allowed(written: dict[str, Any], says: str)
         ([down("er-primary")], [], False),
         ([now(Kind.PROBE, "azure/er-primary", ProbeResult(30, 20, 4.0))], [], False),
         ([event("port-a")], [], False),  # a technician holds the fibre
+        ([event("port-a", kind="change")], [], True),  # the run's own change is no work on it
         ([], blind("azure/er-primary"), None),
         ([down("dx-1")], [], True),  # aws has not been moved: the undo puts nothing back there
     ],
