@@ -34,7 +34,3 @@ class Tally:
         if kind != "undecided":
             self.state = _AS[kind]  # type: ignore[index]  # the one other value has just been ruled out
         return self.state
-
-    def forget(self) -> None:
-        """The network was changed: earlier samples say nothing of it. What was last said still stands."""
-        self._samples.clear()

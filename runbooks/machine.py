@@ -193,7 +193,8 @@ def _gate_closed(view: RunView, event: Event) -> RunView:
 
 
 def _intended(view: RunView, _event: Event) -> RunView:
-    return replace(view, gate_passed="", waiting="")
+    """What the guards said was of the network before this act: the next act needs their word anew."""
+    return replace(view, gate_passed="", waiting="", guards={}, unsure={})
 
 
 def _started(view: RunView, event: Event) -> RunView:

@@ -213,7 +213,7 @@ def _next_undo(view: RunView) -> Op:
 
 
 def _clear(view: RunView) -> bool:
-    """Every guard in force has been judged since this console drives, and none of them is blind."""
+    """Every guard in force has been judged by this driver since the last act, and none of them is blind."""
     return not view.unsure and all(guard.label in view.guards for guard in in_force(view))
 
 

@@ -98,8 +98,8 @@ class Sentry:
         """The samples since the last intent: those from before it say nothing of the network as it is now."""
         if self._begun != begun(self._view):
             self._begun = begun(self._view)
-            for tally in self._tallies.values():
-                tally.forget()
+            self._tallies.clear()
+            self._told.clear()
         return self._tallies.setdefault(guard.label, Tally(guard.k, guard.n))
 
     async def _write(self, kind: str, data: Mapping[str, Any], before: int) -> bool:

@@ -135,7 +135,7 @@ class RunView:
     waiting: str = ""  # what the run waits for: a person, or the gate
     refused: str = ""  # why nothing was begun
     unsure: Mapping[str, str] = field(default_factory=dict)  # guards that cannot see, and why: no new act meanwhile
-    guards: Mapping[str, GuardSeen] = field(default_factory=dict)  # what this driver's guards last said
+    guards: Mapping[str, GuardSeen] = field(default_factory=dict)  # what the guards said since the last intent
     turn_back: str = ""  # rollback has been asked for, and why; the driver has not turned yet
     turn_auto: bool = False  # nobody asked for it, a policy did: the baseline is judged first
     gate_passed: str = ""  # the step that the gate has let through

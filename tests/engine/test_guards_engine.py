@@ -98,14 +98,14 @@ class Sight:
         return self.now
 
 
-async def test_a_guard_that_is_clear_is_said_once_and_the_run_goes_on(file: Path, world: World) -> None:
+async def test_a_guard_that_is_clear_is_said_before_the_act_and_again_of_what_it_made(file: Path, world: World) -> None:
     world.answers["guard seen"] = Sight(GOOD)
     async with console(file, world) as (journal, engine):
         run = await begin(journal, engine, steps(guard()))
         assert (await run.ended()).state == "COMPLETED"
         kinds = await run.kinds()
         seen = (await run.view()).guards["seen"]
-    assert kinds.count("guard.clear") == 1
+    assert kinds.count("guard.clear") == 2, "before the group, and once it is moved"
     assert kinds.index("guard.clear") < kinds.index("act.intent")
     assert (seen.state, seen.margin) == ("clear", "2")
 
@@ -227,6 +227,23 @@ async def test_an_abort_is_never_gated(file: Path, world: World) -> None:
         await run.say("cmd.abort")
         assert (await run.ended()).state == "ROLLED_BACK"
     assert ("egress", "undo") in world.device.ledger
+
+
+async def test_a_word_from_before_an_act_is_no_licence_for_the_next_one(file: Path, world: World) -> None:
+    world.answers["guard seen"] = sight = Sight(GOOD)
+
+    async def storm() -> Finding:
+        sight.now = BLIND
+        return Finding(True)
+
+    world.answers["verify do egress"] = storm
+    definition = {"steps": [act("egress", guards=[guard()]), act("shut", guards=[guard()])]}
+    async with console(file, world) as (journal, engine):
+        run = await begin(journal, engine, definition)
+        await run.heard("guard.unknown")
+        assert world.device.ledger == [("egress", "do")]
+        sight.now = GOOD
+        assert (await run.ended()).state == "COMPLETED"
 
 
 async def test_harm_before_the_act_refuses_it(file: Path, world: World) -> None:

@@ -344,11 +344,3 @@ def test_after_n_good_samples_it_is_clear_and_after_n_blind_ones_unknown(
         for sample in [*samples, *[kind] * (k + more)]:
             tally.add(sample)
         assert tally.state == state
-
-
-def test_samples_from_before_an_act_are_forgotten_and_what_was_said_stands() -> None:
-    tally = Tally(2, 3)
-    assert [tally.add(True), tally.add(False)] == ["clear", "clear"]
-    tally.forget()
-    assert tally.add(False) == "clear"
-    assert tally.add(False) == "tripped"
