@@ -35,7 +35,7 @@ from runbooks.hysteresis import Tally
 from runbooks.model import Event, StepDef
 from runbooks.scene import Moment
 from runbooks.view import PhaseView, RunView, StepView
-from tests.sample import NOW, healthy, reference, seen
+from tests.sample import NOW, REFERENCE, healthy, reference, seen
 
 SITE = reference()
 BEGAN = NOW - timedelta(minutes=5)
@@ -284,6 +284,15 @@ def test_what_a_book_leaves_out_comes_from_the_declaration() -> None:
 def test_an_unfit_guard_says_what_is_allowed(written: dict[str, Any], says: str) -> None:
     with pytest.raises(UnfitGuard, match=says):
         exact(written)
+
+
+def test_the_documentation_has_every_guard_as_it_is() -> None:
+    text = (REFERENCE.parent.parent / "docs" / "guards.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {row[0].strip("`"): (set(row[2].split(", ")), row[3]) for row in rows}
+    assert told == {name: (set(guard.declares.reads), guard.declares.policy) for name, guard in GUARDS.items()}
 
 
 # -- the baseline
