@@ -52,14 +52,24 @@ class Drain:
     """A drain of port-a under way, heard line by line."""
 
     def __init__(self, cli: Cli, change: str) -> None:
-        self.cli = cli
-        self.process = cli.start("run", "drain-port", "port=port-a", "--change", change, "--write", "--yes")
+        self.cli, self.change = cli, change
+        self._start()
+
+    def _start(self) -> None:
+        self.process = self.cli.start("run", "drain-port", "port=port-a", "--change", self.change, "--write", "--yes")
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
-        self._reader.start()
+        """Until it has begun: on a busy machine the first look of a console can be too late for a plan."""
+        until("a run has begun", self._begun, 120)
         return self
+
+    def _begun(self) -> bool:
+        if self.process.poll() is not None and "run R-" not in self.said():
+            self._start()
+        return "run R-" in self.said()
 
     def __exit__(self, *_error: object) -> None:
         if self.process.poll() is None:
@@ -104,13 +114,6 @@ class Drain:
 def moved(cli: Cli, before: int) -> list[str]:
     """The lines that set a preference or lengthen a path, since a length of the ledger."""
     return [line for line in cli.router_writes()[before:] if "local-preference" in line]
-
-
-def test_a_plan_says_who_watches(cli: Cli, watch: Observer) -> None:
-    watch.until("the lab is up", whole, 60)
-    acts = [step for step in cli.plan()["steps"] if step["kind"] == "act"]
-    assert all("survivor-loss, 2 of 3: undo" in step["guards"] for step in acts)
-    assert all("usable-domains, 2 of 3: hold" in step["guards"] for step in acts)
 
 
 def test_what_is_unknown_in_mid_run_holds_the_next_act_and_undoes_nothing(

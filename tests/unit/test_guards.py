@@ -35,6 +35,7 @@ from runbooks.hysteresis import Tally
 from runbooks.model import Event, StepDef
 from runbooks.scene import Moment
 from runbooks.view import PhaseView, RunView, StepView
+from tests.engine.little_network import LittleScene
 from tests.sample import NOW, REFERENCE, healthy, reference, seen
 
 SITE = reference()
@@ -284,6 +285,13 @@ def test_what_a_book_leaves_out_comes_from_the_declaration() -> None:
 def test_an_unfit_guard_says_what_is_allowed(written: dict[str, Any], says: str) -> None:
     with pytest.raises(UnfitGuard, match=says):
         exact(written)
+
+
+def test_a_drain_is_watched_in_every_act_and_says_by_whom() -> None:
+    acts = [step for step in LittleScene().plan().steps if step.kind == "act"]
+    assert len(acts) == 2
+    for step in acts:
+        assert {"survivor-loss, 2 of 3: undo", "usable-domains, 2 of 3: hold"} <= set(step.guards)
 
 
 def test_the_documentation_has_every_guard_as_it_is() -> None:
