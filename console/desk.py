@@ -30,6 +30,7 @@ from runbooks.driving import Driving
 from runbooks.effects import Operator, Ports
 from runbooks.engine import Engine, view_of
 from runbooks.exits import ExitPath
+from runbooks.guards.watch import GuardWatch
 from runbooks.journal import DriverAlive, Identity, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
 from runbooks.orders import Orders
@@ -252,7 +253,7 @@ class Desk(Orders):
         if view.paused:
             await super().resume(run_id)
         gate = self._gate_of(row)
-        self._drive(self._engine(gate, row.ticket), run_id, fence, gate)
+        self._drive(self._engine(gate, row), run_id, fence, gate)
 
     async def decide(self, run_id: str, choice: str, reply_to: int) -> None:
         """Answer the open question, and drive on from here when nobody does and changes are allowed."""
@@ -328,7 +329,7 @@ class Desk(Orders):
     async def _turn_round(self, row: RunRow) -> str:
         """Undo an open run in place. Asked again after a question, every undo that is not done is looked at anew."""
         fence, gate = await self._claimed(row), self._gate_of(row)
-        engine, view = self._engine(gate, row.ticket), await view_of(self.journal, row.run_id)
+        engine, view = self._engine(gate, row), await view_of(self.journal, row.run_id)
         if view.direction == "forward" or view.question:
             await engine.request_rollback(row.run_id, fence, f"rollback asked by {self.journal.identity.user}")
         self._drive(engine, row.run_id, fence, gate)
@@ -340,7 +341,7 @@ class Desk(Orders):
         if asked := (await view_of(self.journal, row.run_id)).question:
             data = {"choice": "redo", "reason": f"rollback asked again by {self.journal.identity.user}"}
             await self.journal.append(row.run_id, "cmd.decide", data=data, reply_to=asked.seq)
-        self._drive(self._engine(gate, row.ticket), row.run_id, fence, gate)
+        self._drive(self._engine(gate, row), row.run_id, fence, gate)
         return row.run_id
 
     def _obeyed(self, row: RunRow, view: RunView) -> bool:
@@ -361,7 +362,7 @@ class Desk(Orders):
             row = await self.journal.create_run(new)
         except LockHeld as held:
             raise Refused(str(held)) from held
-        self._drive(self._engine(gate, new.ticket), row.run_id, row.fence, gate)
+        self._drive(self._engine(gate, row), row.run_id, row.fence, gate)
         return row.run_id
 
     def _drive(self, engine: Engine, run_id: str, fence: int, gate: ChangeGate) -> None:
@@ -389,9 +390,9 @@ class Desk(Orders):
             return [f"it cannot be planned any more: {reasons}"]
         return moved(definition["covered"], again.covered)
 
-    def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
-        notes = WorkNotes(self._tickets, ticket)
-        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator)
+    def _engine(self, gate: ChangeGate, row: RunRow) -> Engine:
+        notes, guards = WorkNotes(self._tickets, row.ticket), GuardWatch(self._scene, row.definition)
+        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, guards)
         return Engine(
             self.journal,
             ports,

@@ -14,7 +14,7 @@ from runbooks.machine import apply, fold, next_op
 from runbooks.model import Event, steps_of
 from runbooks.notes import NoteQueue
 from runbooks.ops import Op, Reject
-from runbooks.view import Rejection
+from runbooks.view import Rejection, RunView
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ class Hold:
         self._journal, self._notes_port, self._tell_s = journal, notes, tell_s
         self._newest_claim = fence  # that this console has heard of
         self._news = asyncio.Event()
+        self.grown = asyncio.Event()  # set at every entry of anybody; whoever waits for it clears it
 
     async def __aenter__(self) -> Self:
         self._notes = NoteQueue(self._notes_port, self._note_failed, self._tell_s)
@@ -78,6 +79,10 @@ class Hold:
     async def reject(self, rejection: Rejection) -> None:
         """Answer a command that does not count."""
         await self.write("cmd.rejected", {"reason": rejection.why}, reply_to=rejection.seq)
+
+    def tell(self, event: Event, view: RunView) -> None:
+        """Tell the notes of an entry that was appended beside the driver."""
+        self._notes.put(event, view)
 
     async def _told(self, event: Event) -> Event:
         await self.catch_up()
@@ -138,6 +143,7 @@ class Hold:
         try:
             async for event in self._journal.follow(self.run_id, self.view.seq):
                 self._hear(event)
+                self.grown.set()
                 if event.kind.startswith(NEWS):
                     self._news.set()
         except JournalError:
