@@ -48,6 +48,7 @@ CASES = [
     ("timeout: 10s", "‸timout: 10s", "unknown key 'timout'; did you mean 'timeout'?"),
     ("timeout: 10s", "timeout: 10s, ‸deadman: 30s", "a check has no 'deadman'"),
     ("verb: prefer-standby", "verb: prefer-standby\n    exits: {‸sigtrm: hold}", "did you mean 'sigterm'?"),
+    ("verb: prefer-standby", "verb: prefer-standby\n    exits: {‸lost-fence: undo}", "cannot undo; allowed: hold"),
     ("kind: check", "‸kind: chek", "did you mean 'check'?"),
     ("type: port", "‸type: prt", "did you mean 'port'?"),
     ("target: port", "‸target: prt", "did you mean 'port'?"),
