@@ -10,7 +10,7 @@ import typer
 from console.cli_lab import lab
 from console.cli_orders import app as orders
 from console.exits import Exit
-from console.options import As, Change, Json, Plain, Prompt, Routers, SiteFile, Words, Write, Yes, how
+from console.options import As, Book, Change, Json, Plain, Prompt, Routers, SiteFile, Words, Write, Yes, how
 
 app = typer.Typer(
     name="interlock",
@@ -179,7 +179,7 @@ def demo(*, routers: Routers = "embedded", write: Write = False, operator: As = 
 
 @app.command()
 def plan(
-    book: str, words: Words = None, *, site_file: SiteFile = None, as_json: Json = False, operator: As = None
+    book: Book, words: Words = None, *, site_file: SiteFile = None, as_json: Json = False, operator: As = None
 ) -> None:
     """The compiled plan: exact commands, expected results, undo, hash. Changes nothing."""
     from console.commands.runs import plan as run_it
@@ -189,7 +189,7 @@ def plan(
 
 @app.command()
 def run(
-    book: str,
+    book: Book,
     words: Words = None,
     *,
     change_number: Change = None,

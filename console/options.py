@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from console import completion
+
 SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file; else INTERLOCK_SITE, config, the lab.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Text without escape codes.")]
@@ -16,7 +18,8 @@ Write = Annotated[bool, typer.Option("--write", help="Allow changes. Without it 
 Change = Annotated[str | None, typer.Option("--change", help="The ServiceNow change this run belongs to.")]
 Prompt = Annotated[bool, typer.Option("--prompt", help="Ask line by line.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm what one operator may confirm.")]
-Words = Annotated[list[str] | None, typer.Argument(help="key=value …")]
+Words = Annotated[list[str] | None, typer.Argument(help="key=value …", autocompletion=completion.words)]
+Book = Annotated[str, typer.Argument(help="A runbook by name, or its file.", autocompletion=completion.books)]
 
 
 def how(*, prompt: bool, yes: bool) -> str | None:

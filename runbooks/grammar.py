@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from network.policy import Policy
 from network.sitecheck import Location, nearest
+from runbooks import exits
 from runbooks.guardnames import GUARD_NAMES
 from runbooks.language import EVERY, FIELDS, Book, BookGuard, BookStep
 from runbooks.parameters import objection
@@ -19,8 +20,6 @@ from runbooks.verbs import VERBS, BrokenVerb
 Finding = tuple[Location, str]
 #: Verbs that people write when they mean "give it a while". None exists.
 SLEEPS = frozenset({"sleep", "wait", "pause", "delay"})
-#: The ways in which a driver leaves a run.
-EXIT_PATHS = ("ctrl-c", "sigterm", "sighup", "closed-terminal", "exception", "guard", "timeout", "lost-fence")
 _EXACT = ("id", "group", "timeout", "samples", "spacing", "deadman")
 
 
@@ -63,9 +62,11 @@ def _fields(step: BookStep) -> Iterator[Finding]:
     allowed = EVERY | FIELDS[step.kind]
     for key in sorted(written - allowed):
         yield (key,), f"a {step.kind} has no {key!r}; {nearest(key, allowed)}"
-    for path in step.exits:
-        if path not in EXIT_PATHS:
-            yield ("exits", path), f"{path!r} is not a way of leaving; {nearest(path, EXIT_PATHS)}"
+    for path, policy in step.exits.items():
+        if path not in exits.DEFAULTS:
+            yield ("exits", path), f"{path!r} is not a way of leaving; {nearest(path, exits.DEFAULTS)}"
+        elif said := exits.fault(path, policy):
+            yield ("exits", path), said
     if step.kind == "manual" and not step.text:
         yield ("kind",), "a manual step needs `text`: what the person must do"
     if step.kind == "note" and not step.text:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from network.inventory import Site
 from network.sitecheck import Location
 from runbooks.cadence import cadence_s
-from runbooks.declares import Declaration
+from runbooks.declares import Declaration, System
 from runbooks.grammar import Finding
-from runbooks.language import Book, BookStep, seconds
+from runbooks.guardnames import GUARDS_READ
+from runbooks.language import Book, BookGuard, BookStep, seconds
 from runbooks.putback import PUT_BACK
 from runbooks.texts import words
 from runbooks.verbs import VERBS, BrokenVerb
@@ -33,19 +34,35 @@ def laws(book: Book) -> Iterator[Finding]:
 
 
 def unfed(book: Book, site: Site) -> Iterator[Finding]:
-    """Predicates that nothing at this site feeds, and waits whose source is asked too seldom to answer in time."""
+    """Guards and predicates that nothing at this site feeds, and waits whose source is asked too seldom."""
+    yield from (((("guards", index)), said) for index, said in _blind(book.guards, site))
     for index, step in enumerate(book.steps):
+        yield from ((("steps", index, "guards", place), said) for place, said in _blind(step.guards, site))
         declares = declared(step)
-        if declares is None or step.kind == "act":
-            continue
-        at: Location = ("steps", index, "verb")
-        for system in sorted(declares.reads):
-            every_s = cadence_s(system, site)
-            if every_s is None:
-                yield at, f"{step.verb!r} reads {system}, and nothing at site {site.name} feeds that"
-            elif step.kind == "wait_until" and (limit_s := _constant_s(step.timeout)) and every_s >= limit_s:
-                asked = f"{system} is asked every {every_s:g} s"
-                yield at, f"{step.verb!r} cannot answer in time: {asked}, and the wait ends after {step.timeout}"
+        if declares is not None and step.kind != "act":
+            yield from ((("steps", index, "verb"), said) for said in _unanswered(step, declares.reads, site))
+
+
+def _blind(guards: Sequence[BookGuard], site: Site) -> Iterator[tuple[int, str]]:
+    for place, guard in enumerate(guards):
+        for system in missing(GUARDS_READ.get(guard.name, frozenset()), site):
+            yield place, f"guard {guard.name!r} reads {system}, and nothing at site {site.name} feeds that"
+
+
+def _unanswered(step: BookStep, reads: frozenset[System], site: Site) -> Iterator[str]:
+    for system in missing(reads, site):
+        yield f"{step.verb!r} reads {system}, and nothing at site {site.name} feeds that"
+    limit_s = _constant_s(step.timeout) if step.kind == "wait_until" else None
+    for system in sorted(reads):
+        every_s = cadence_s(system, site)
+        if limit_s and every_s and every_s >= limit_s:
+            asked = f"{system} is asked every {every_s:g} s"
+            yield f"{step.verb!r} cannot answer in time: {asked}, and the wait ends after {step.timeout}"
+
+
+def missing(reads: frozenset[System], site: Site) -> list[System]:
+    """The systems that are read and that nothing feeds. A cloud that the site does not have has nothing to say."""
+    return [system for system in sorted(reads - {"azure", "aws"}) if cadence_s(system, site) is None]
 
 
 def declared(step: BookStep) -> Declaration | None:
@@ -109,6 +126,9 @@ def _wait(step: BookStep) -> Iterator[Finding]:
         return
     if step.timeout is None:
         yield ("kind",), "an unbounded wait: give its `timeout`, such as 10m"
+    declares = declared(step)
+    if declares is not None and not declares.reads:
+        yield ("verb",), f"{step.verb!r} declares that it reads nothing: no source feeds this wait"
     if step.then is not None and "on_failure" in step.model_fields_set:
         yield ("then",), "`then` is the on_failure of a wait: write one of the two"
     limit_s, spacing_s = _constant_s(step.timeout), _constant_s(step.spacing)

@@ -37,6 +37,11 @@ class PullPlug:
     async def observe(self, scene, step): raise NotImplementedError
     async def verify(self, scene, step, phase): raise NotImplementedError
 
+class Daydream:
+    declares = Declaration("daydream", "wait_until", Args)
+    def compile(self, moment, args): return Compiled()
+    async def wait(self, scene, step, report): raise NotImplementedError
+
 class Toothless:
     declares = Declaration("toothless", "act", Args)
     def compile(self, moment, args): return Compiled()
@@ -46,6 +51,7 @@ mute = object()
 POINTS = """[interlock.verbs]
 light-is-green = floor_verbs:LightIsGreen
 pull-plug = floor_verbs:PullPlug
+daydream = floor_verbs:Daydream
 toothless = floor_verbs:Toothless
 mute = floor_verbs:mute
 renamed = floor_verbs:LightIsGreen
@@ -133,3 +139,10 @@ def test_an_act_without_an_undo_must_say_that_it_is_irreversible(site_packages: 
     assert done.returncode == 2
     assert "book.yaml:12:5: steps.1.verb: 'pull-plug' has no undo: write `risk: irreversible`" in done.stdout
     assert lint(pull.replace("risk: traffic-moving", "risk: irreversible"), site_packages).returncode == 0
+
+
+def test_a_wait_that_reads_nothing_is_fed_by_nothing(site_packages: Path) -> None:
+    dream = SOUND.replace('verb: port-empty\n    with: {port: "${port}"}', "verb: daydream\n    with: {site: plant}")
+    done = lint(dream, site_packages)
+    assert done.returncode == 2
+    assert "book.yaml:17:5: steps.2.verb: 'daydream' declares that it reads nothing: no source feeds" in done.stdout

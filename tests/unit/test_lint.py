@@ -48,6 +48,7 @@ CASES = [
     ("timeout: 10s", "‸timout: 10s", "unknown key 'timout'; did you mean 'timeout'?"),
     ("timeout: 10s", "timeout: 10s, ‸deadman: 30s", "a check has no 'deadman'"),
     ("verb: prefer-standby", "verb: prefer-standby\n    exits: {‸sigtrm: hold}", "did you mean 'sigterm'?"),
+    ("verb: prefer-standby", "verb: prefer-standby\n    exits: {‸lost-fence: undo}", "cannot undo; allowed: hold"),
     ("kind: check", "‸kind: chek", "did you mean 'check'?"),
     ("type: port", "‸type: prt", "did you mean 'port'?"),
     ("target: port", "‸target: prt", "did you mean 'port'?"),
@@ -137,9 +138,13 @@ def test_what_no_source_feeds_or_too_seldom_is_found_at_a_site() -> None:
     assert [fault.where for fault in found] == ["book.yaml:17:5"]
     assert "routers is asked every 900 s, and the wait ends after 10m" in found[0].text
     blind = site.model_copy(update={"paths": tuple(path.model_copy(update={"probe": None}) for path in site.paths)})
-    assert [fault.text for fault in faults(SOUND, "book.yaml", site=blind)] == [
-        "'survivors-ready' reads probes, and nothing at site reference feeds that"
+    guarded = SOUND.replace("steps:", "guards: [symmetry, survivor-loss]\nsteps:")
+    assert [(fault.where, fault.text) for fault in faults(guarded, "book.yaml", site=blind)] == [
+        ("book.yaml:8:20", "guard 'survivor-loss' reads probes, and nothing at site reference feeds that"),
+        ("book.yaml:10:30", "'survivors-ready' reads probes, and nothing at site reference feeds that"),
     ]
+    azure_only = site.model_copy(update={"clouds": tuple(c for c in site.clouds if c.provider == "azure")})
+    assert faults(guarded, "book.yaml", site=azure_only) == []
 
 
 def test_the_library_is_sound_at_the_reference_site() -> None:
