@@ -46,6 +46,14 @@ def baseline(original: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str
     return args, expect
 
 
+def _clear(original: Mapping[str, Any]) -> str:
+    """The question before anything is put back. Where a port was emptied, somebody may have their hands on it."""
+    target = original["target"]
+    if f"port:{target}" in original["locks"]:
+        return f"field clear? {target} will carry again"
+    return f"put back on {target} what this run set: {original['title']}?"
+
+
 def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
     """The linked run of `rollback RUN`: asked once, every act put back, and the baseline proven. No book is needed."""
     args, expect = baseline(original)
@@ -53,7 +61,7 @@ def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]
     clear = {
         **bare,
         "id": "field-clear",
-        "title": f"field clear? {original['target']} will carry again",
+        "title": _clear(original),
         "kind": "confirm",
         "risk": "restore",
     }

@@ -154,6 +154,11 @@ def test_the_hash_moves_with_the_rate_that_the_undo_relies_on_and_not_with_time(
     assert planned(other).hash != base
 
 
+def test_the_question_before_a_resize_is_put_back_speaks_of_no_field() -> None:
+    undo = undo_definition(planned(network()).definition(), "R-1")
+    assert undo["steps"][0]["title"] == "put back on vxc-azure-a what this run set: Resize a VXC in place?"
+
+
 # -- does it fit?
 
 
