@@ -78,25 +78,34 @@ class Deadmen:
         answers = await self._hold.while_due(op, self._confirmed(step, timer))
         if answers is None:
             return  # a command made something else due meanwhile
-        if FIRED in answers.values() and not self._known_to_have_fired(op):
-            await self._hold.write("deadman.fired", {"id": timer.id, "answers": answers}, step=op.step, phase="do")
+        await self._tell(step, timer, answers)
+
+    async def disarm_all(self) -> None:
+        """The driver leaves on purpose, and holds: every place is asked once; what is silent stays a question."""
+        for step in self._hold.view.steps:
+            if step.armed and not self._hold.view.closed:
+                await self._tell(step.spec, step.armed, await self._effects.disarm(step.spec, step.armed))
+
+    async def _tell(self, step: StepDef, timer: Timer, answers: Mapping[str, str]) -> None:
         silent = [f"{place}: {said}" for place, said in answers.items() if said not in ANSWERS]
+        if not silent and (kept := self._kept.pop(timer.id, None)):
+            kept.cancel()  # before it can miss what has just been confirmed
+        if FIRED in answers.values() and not self._known_to_have_fired(step.id, timer.id):
+            await self._hold.write("deadman.fired", {"id": timer.id, "answers": answers}, step=step.id, phase="do")
         if silent:
             reason = (
                 f"its dead-man cannot be disarmed ({'; '.join(silent)}): it puts the step back {timer.seconds:g} s "
                 "after it last heard from a console. redo: try again; accept: let it be, and look at what is there"
             )
             data: dict[str, Any] = {"id": timer.id, "answers": answers, "reason": reason}
-            await self._hold.write("deadman.unanswered", data, step=op.step, phase="do")
+            await self._hold.write("deadman.unanswered", data, step=step.id, phase="do")
             return
-        await self._hold.write("deadman.disarmed", {"id": timer.id, "answers": answers}, step=op.step, phase="do")
-        if kept := self._kept.pop(timer.id, None):
-            kept.cancel()
+        await self._hold.write("deadman.disarmed", {"id": timer.id, "answers": answers}, step=step.id, phase="do")
 
-    def _known_to_have_fired(self, op: Disarm) -> bool:
-        step = self._hold.view.step(op.step)
+    def _known_to_have_fired(self, step_id: str, timer: str) -> bool:
+        step = self._hold.view.step(step_id)
         told: Mapping[str, Any] = step.evidence.get("deadman.fired", {}) if step else {}
-        return told.get("id") == op.timer
+        return told.get("id") == timer
 
     def _timer(self, step_id: str) -> Timer:
         step = self._hold.view.step(step_id)

@@ -18,6 +18,8 @@ from runbooks.machine import next_op
 from runbooks.model import ExitPolicy
 from runbooks.view import RunView
 
+DISARM_S = 10.0
+
 
 class Driving:
     """Made by whoever holds the fence; it drives at once, in a task of its own."""
@@ -58,6 +60,10 @@ class Driving:
         except FenceLost:
             await self._note({"path": "lost-fence", "policy": "hold", "fence": self._fence})
             raise
+        except asyncio.CancelledError:  # on purpose, and to hold: in a hold nothing moves when the console is gone
+            await asyncio.shield(self._disarmed())
+            await asyncio.shield(self._let_go())
+            raise
         except BaseException:
             await asyncio.shield(self._let_go())
             raise
@@ -86,6 +92,11 @@ class Driving:
         except JournalError:
             return "hold"
         return policy
+
+    async def _disarmed(self) -> None:
+        with suppress(JournalError, TimeoutError):
+            async with asyncio.timeout(DISARM_S):
+                await self._engine.disarm(self.run_id, self._fence)
 
     async def _let_go(self) -> None:
         with suppress(JournalError):  # taken over or closed meanwhile, or no journal: then the lease says so

@@ -93,6 +93,13 @@ class Engine:
                 pass
         return hold.view
 
+    async def disarm(self, run_id: str, fence: int) -> None:
+        """Have every dead-man of the run confirmed, as its driver who leaves on purpose, to hold. Raises FenceLost."""
+        row = await self.journal.run(run_id)
+        async with Hold(self.journal, row, fence, self.ports.notes, self.tell_s) as hold:
+            await hold.catch_up()
+            await Deadmen(hold, self.ports.effects).disarm_all()  # not entered: nothing is to be extended any more
+
     async def request_rollback(self, run_id: str, fence: int, reason: str) -> RunView:
         """Turn an open run around, as its driver. Every act with an intent will be looked at, then undone.
 

@@ -18,7 +18,7 @@ from tests.e2e.embedded_lab import Cli, Document, lab_up, until
 from tests.e2e.router_login import armed, silence
 from tests.e2e.under_way import drain_under_way
 
-pytestmark = pytest.mark.vault
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
 
 SILENCE_S = 8
 MARGIN_S = 4.0  # a loaded machine's

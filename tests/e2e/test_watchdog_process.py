@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.e2e.embedded_lab import Cli, lab_up, until
 from tests.e2e.router_login import silence
 from tests.e2e.under_way import drain_under_way
 
-pytestmark = pytest.mark.vault
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
 
 SILENCE_S = 5.0
 
@@ -48,7 +49,7 @@ async def guarded(cli: Cli, run: str, *, confirmed: bool) -> str:
         cli.state / "interlock" / "journal.db",
         identity=Identity.here("test", "LAB"),
         now=lambda: datetime.now(UTC),
-        new_id=str,
+        new_id=lambda: uuid4().hex,
     )
     row = await journal.run(run)
     await journal.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runbooks.driving import Driving
 from runbooks.effects import Finding
 from runbooks.engine import view_of
 from runbooks.machine import fold
@@ -139,6 +140,19 @@ async def test_in_a_hold_nothing_moves_when_the_console_dies(file: Path, world: 
     assert world.timers == {}
     assert world.fired == []
     assert world.device.values["egress/v4"] == 120
+
+
+async def test_a_driver_that_leaves_to_hold_disarms_before_it_lets_go(file: Path, world: World) -> None:
+    world.answers["wait empty"] = asyncio.Event().wait
+    async with console(file, world) as (journal, engine):
+        row = await journal.create_run(book({"steps": [armed(), EMPTY]}))
+        driving = Driving(engine, row.run_id, row.fence)
+        await until(lambda: "verify.ok" in world.told, "the act is proven")
+        await driving.stop()
+        kinds = [event.kind for event in await journal.events(row.run_id)]
+    assert kinds[-2:] == ["deadman.disarmed", "driver.released"]
+    assert world.timers == {}
+    assert world.fired == []
 
 
 async def test_a_rollback_disarms_once_the_step_is_put_back(file: Path, world: World) -> None:
