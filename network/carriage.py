@@ -152,7 +152,7 @@ def _lost(view: View, cloud: Cloud) -> tuple[str, ...]:
     tables = view.snapshot.fresh(Kind.CLOUD_ROUTES, cloud.name, CloudRoutes, view.now)
     if tables is None:
         return ()
-    chosen = _by_longest_match(tables)
+    chosen = _by_longest_match(view.site, tables)
     return tuple(prefix for prefix in sanctioned(view.site, cloud) if not all(chosen(prefix)))
 
 
@@ -166,14 +166,19 @@ def _from_tables(view: View, cloud: Cloud) -> Return | None:
     seen = view.snapshot.get(Kind.CLOUD_ROUTES, cloud.name)
     if tables is None or seen is None:
         return None
-    chosen = _by_longest_match(tables)
+    chosen = _by_longest_match(view.site, tables)
     used = {via for prefix in sanctioned(view.site, cloud) for vias in chosen(prefix) for via in vias}
     return Return(tuple(p.name for p in view.site.paths if p.name in used), tables.basis, seen.age_s(view.now))
 
 
-def _by_longest_match(tables: CloudRoutes) -> Callable[[str], list[tuple[str, ...]]]:
-    """From a prefix of ours to the cloud's paths for each piece of it; none for a piece that it has no way to."""
-    known = {route.prefix: route.via for route in tables.routes if isinstance(network_of(route.prefix), IPv4Network)}
+def _by_longest_match(site: Site, tables: CloudRoutes) -> Callable[[str], list[tuple[str, ...]]]:
+    """From a prefix of ours to the cloud's paths for each piece of it; none for a piece that it has no way to.
+
+    Probes aside: each of their addresses is announced on one path alone.
+    """
+    probes = {f"{path.probe.source}/32" for path in site.paths if path.probe}
+    routes = (route for route in tables.routes if route.prefix not in probes)
+    known = {route.prefix: route.via for route in routes if isinstance(network_of(route.prefix), IPv4Network)}
     space = Space(known)
 
     def chosen(prefix: str) -> list[tuple[str, ...]]:

@@ -22,7 +22,7 @@ def objections(moment: Moment, move: Takeover) -> list[str]:
     survivor = health.path(move.survivor.name)
     return [
         *_not_up(survivor),
-        *_too_young(moment, move.survivor, moment.now),
+        *too_young(moment, move.survivor, moment.now),
         *_not_covering(moment, move.survivor),
         *_not_held_here(moment, move),
         *_not_announced(moment, move),
@@ -38,7 +38,7 @@ def _not_up(survivor: PathHealth) -> Iterable[str]:
         yield f"{survivor.name} is {survivor.verdict.value}: {survivor.why}"
 
 
-def _too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
+def too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
     here = moment.snapshot.fresh(Kind.SESSION_HERE, path.session, SessionHere, now)
     if here is None or here.since is None:
         yield f"how long {path.session} has been established is unknown"

@@ -1,8 +1,9 @@
 r"""What an SSH account of a router may do: sshd's forced command, on the system's python3, standard library only.
 
-`guard.py PATHSPACE read|run [PREFIX,…]`: the prefixes that may be originated. SSH_ORIGINAL_COMMAND is one command, or `line` for the line protocol:
-one request a line; the reply is `STATUS LENGTH\n` and LENGTH bytes (stdout, then stderr). STATUS is vtysh's exit code,
-or 77 with the reason when refused. A request is an exec command, or `configure terminal` and its lines, TAB between.
+`guard.py PATHSPACE read|run [PREFIX,…]`; only those prefixes may be originated.
+SSH_ORIGINAL_COMMAND is one command, or `line` for the line protocol: one request a line; the reply is
+`STATUS LENGTH\n` and LENGTH bytes (stdout, then stderr). STATUS is vtysh's exit code, or 77 with the reason when
+refused. A request is an exec command, or `configure terminal` and its lines, TAB between.
 Every line is matched as a whole against a list; a line feed inside a vtysh argument would be a second command.
 `deadman …` (deadman.py, beside this file) arms a timer that puts lines back when the console falls silent; the timer
 is this program too: `guard.py PATHSPACE timer ID`.

@@ -148,7 +148,7 @@ def read_kept(step: StepDef) -> list[tuple[str, Specifics]]:
             Specifics(
                 each["name"],
                 tuple(each["prefixes"]),
-                tuple(clauses.readkept(clause) for clause in each["clauses"]),
+                tuple(clauses.read_kept(clause) for clause in each["clauses"]),
                 each["asn"],
             ),
         )

@@ -1,0 +1,122 @@
+"""vpn-carries: wait until a cloud's private paths are empty and its tunnels carry what was carried before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+
+from network.forced import private, tunnels
+from network.inventory import Path
+from network.layers import View
+from network.load import link_of
+from network.observation import Kind, Link
+from network.policy import Policy
+from runbooks.declares import Declaration
+from runbooks.effects import Finding
+from runbooks.model import StepDef
+from runbooks.proof import Line, finding, line
+from runbooks.scene import Compiled, Moment, Report, Scene
+
+#: A load is never twice the same: this share of what was carried before counts as all of it.
+ALIKE = 0.8
+#: Below this a path is idle: sessions, probes and pings alone.
+FLOOR_MBPS = 0.1
+
+
+class Args(BaseModel):
+    """The cloud that its tunnels carry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cloud: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What private paths and tunnels carry, in plus out, in Mbps; `at`: when the oldest counter was read."""
+
+    private: float
+    vpn: float
+    at: datetime
+
+
+class VpnCarries:
+    """See the module. So many samples in a row (policy.empty_samples), each a spacing after the one before."""
+
+    declares = Declaration("vpn-carries", "wait_until", Args, reads=frozenset({"routers"}))
+
+    def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled:
+        policy, cloud = moment.site.policy, args["cloud"]
+        sample = sampled(moment.view, cloud)
+        before = sample.private + sample.vpn if sample else None
+        floor = f"{policy.empty_below_pct:g} % of its load, or {policy.empty_below_kbps:g} kb/s"
+        return Compiled(
+            expect=(
+                {"what": f"{cloud} private", "want": f"below {floor}, {policy.empty_samples} times"},
+                {"what": f"{cloud} VPN", "want": f"at least {ALIKE:.0%} of the load before"},
+            ),
+            args={
+                "before_mbps": before,
+                "below_mbps": max(policy.empty_below_pct / 100 * (before or 0.0), policy.empty_below_kbps / 1000),
+            },
+            timeout_s=policy.empty_timeout_s,
+        )
+
+    async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding:
+        policy, cloud = scene.site.policy, step.args["cloud"]
+        began = last = scene.now()
+        deadline, spacing = began + timedelta(seconds=step.timeout_s), timedelta(seconds=policy.empty_spacing_s)
+        snapshot, in_a_row, found = scene.snapshot, 0, finding([line(cloud, "seen", "unknown", ok=None)])
+        while (now := scene.now()) < deadline:
+            pause_s = min(policy.empty_spacing_s, (deadline - now).total_seconds())
+            snapshot = await scene.newer(snapshot.revision, pause_s)
+            sample = sampled(View(scene.site, snapshot, scene.now()), cloud)
+            if sample is not None and (sample.at <= began or (in_a_row and sample.at - last < spacing)):
+                continue  # from before the wait, or too soon after the last one that counts
+            found = finding(_lines(step, sample))
+            in_a_row, last = (in_a_row + 1 if found.ok else 0), sample.at if sample else last
+            report({**found.evidence, "in_a_row": in_a_row, "wanted": policy.empty_samples})
+            if in_a_row >= policy.empty_samples:
+                return found
+        return _late(found, step, in_a_row, policy)
+
+
+def _late(found: Finding, step: StepDef, in_a_row: int, policy: Policy) -> Finding:
+    reason = found.reason or f"so only {in_a_row} times in a row, not {policy.empty_samples}"
+    return Finding(False if found.ok is False else None, f"after {step.timeout_s:g} s: {reason}", found.evidence)
+
+
+def sampled(view: View, cloud: str) -> Sample | None:
+    """From the routers' own counters; None when any of the cloud's paths cannot be counted."""
+    times: list[datetime] = []
+
+    def total(paths: tuple[Path, ...]) -> float | None:
+        mbps = 0.0
+        for path in paths:
+            key = link_of(view, path)
+            link, seen = view.snapshot.fresh(Kind.LINK, key, Link, view.now), view.snapshot.get(Kind.LINK, key)
+            if link is None or seen is None or link.in_mbps is None or link.out_mbps is None:
+                return None
+            times.append(seen.at)
+            mbps += link.in_mbps + link.out_mbps
+        return mbps
+
+    left, carried = total(private(view.site, cloud)), total(tunnels(view.site, cloud))
+    return Sample(left, carried, min(times)) if left is not None and carried is not None and times else None
+
+
+def _lines(step: StepDef, sample: Sample | None) -> list[Line]:
+    cloud, before, limit = step.args["cloud"], step.args["before_mbps"], step.args["below_mbps"]
+    least = ALIKE * before if before is not None and before >= FLOOR_MBPS else 0.0
+    empty, full = f"below {limit:.3g} Mbps", f"at least {least:.3g} Mbps"
+    if sample is None:
+        return [line(f"{cloud} private", empty, "unknown", ok=None), line(f"{cloud} VPN", full, "unknown", ok=None)]
+    carried = None if before is None else sample.vpn >= least
+    was = ", and what was carried before is unknown" if before is None else ""
+    return [
+        line(f"{cloud} private", empty, f"{sample.private:.2f} Mbps", ok=sample.private < limit),
+        line(f"{cloud} VPN", full, f"{sample.vpn:.2f} Mbps{was}", ok=carried),
+    ]
