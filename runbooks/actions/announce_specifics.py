@@ -7,7 +7,7 @@ the map towards it): an edge without an origination of its own would send by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -29,7 +29,6 @@ from runbooks.actions.specifics import (
     read_kept,
     specifics_of,
     states_of,
-    too_many,
     tunnels_by_router,
 )
 from runbooks.actions.ways import as_before
@@ -38,6 +37,7 @@ from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
 from runbooks.scene import CannotPlan, Compiled, Moment, Scene, moment_of
+from runbooks.standby import room
 
 
 class Args(BaseModel):
@@ -63,7 +63,7 @@ class AnnounceSpecifics:
         }
         if not made or not moment.site.specifics(cloud):
             raise CannotPlan(f"{cloud} has no tunnel, or nothing of ours is sanctioned towards it: nothing to announce")
-        if reasons := [*objections(moment, made), *too_many(moment, cloud)]:
+        if reasons := [*objections(moment, made), *_too_many(moment, cloud)]:
             raise CannotPlan("\n".join(reasons))
         peers = {
             router: [clear(moment, path) for path in paths]
@@ -126,6 +126,12 @@ class AnnounceSpecifics:
             return [*lines, *_announced(scene, since, step), no_ot_overlap(known.health, known.view)]
 
         return await until_proven(scene, step.timeout_s, prove)
+
+
+def _too_many(moment: Moment, cloud: str) -> Iterator[str]:
+    """What is seen to be over the cloud's limit; whether anything is not known, vpn-ready asks before the act."""
+    rooms = (room(moment, path) for path in tunnels(moment.site, cloud))
+    yield from (each["now"] for each in rooms if each["ok"] is False)
 
 
 def _wanted(moment: Moment, cloud: str) -> list[tuple[str, str]]:

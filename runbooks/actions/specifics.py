@@ -20,7 +20,7 @@ from connectors.routers.frr_specifics import (
 )
 from network.forced import tunnels
 from network.inventory import Path
-from network.observation import Advertised, Kind, Received, SessionHere
+from network.observation import Kind, Received
 from runbooks.actions import clauses
 from runbooks.model import Phase, StepDef
 from runbooks.scene import CannotPlan, Moment
@@ -111,24 +111,6 @@ def _internal(moment: Moment, router: str, prefix: IPv4Network, known: frozenset
         for network in (IPv4Network(route.prefix) for route in got.routes if route.accepted) if got else ():
             if network not in known and network.subnet_of(prefix):
                 yield network
-
-
-def too_many(moment: Moment, cloud: str) -> Iterator[str]:
-    """The cloud's limit on each tunnel; a session that is down announces nothing and will be counted when it is up."""
-    more = len(moment.site.specifics(cloud))
-    for path in tunnels(moment.site, cloud):
-        session = moment.site.session(path.session)
-        here = moment.snapshot.fresh(Kind.SESSION_HERE, session.name, SessionHere, moment.now)
-        sent = moment.snapshot.fresh(Kind.ADVERTISED, session.name, Advertised, moment.now)
-        if session.max_prefix_there is None or (here is not None and not here.established):
-            continue
-        if sent is None:
-            yield f"what {session.name} announces is unknown: whether {more} more are too many cannot be said"
-        elif len(sent.routes) + more > session.max_prefix_there:
-            yield (
-                f"{session.name} announces {len(sent.routes)} and {more} more are too many: the cloud takes "
-                f"{session.max_prefix_there}"
-            )
 
 
 def kept(router: str, of: Specifics) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import LOOK_S, Line, line
 from runbooks.scene import CannotPlan, Compiled, Moment, Scene, moment_of
-from runbooks.standby import too_young
+from runbooks.standby import room, too_young
 
 
 class Args(BaseModel):
@@ -87,7 +87,9 @@ def _finding(lines: Sequence[Line]) -> Finding:
 def _lines(moment: Moment, cloud: str) -> list[Line]:
     found = [_tunnel(moment, path) for path in tunnels(moment.site, cloud)]
     ready = [each.path for each in found if not each.off and not each.reasons]
-    return [*map(_line, found), _demand(moment, cloud, ready)]
+    unsure = any(each.unknown for each in found if not each.off)
+    rooms = [room(moment, each.path) for each in found if not each.off]
+    return [*map(_line, found), *rooms, _demand(moment, cloud, ready, unsure=unsure)]
 
 
 def _line(each: _Tunnel) -> Line:
@@ -130,19 +132,21 @@ def _mtu(moment: Moment, path: Path) -> Iterator[tuple[str, bool]]:
         yield f"packets of {seen.wanted} bytes do not pass, {seen.passes or 'not even the smallest'} do", True
 
 
-def _demand(moment: Moment, cloud: str, ready: Sequence[Path]) -> Line:
-    """The larger of what is carried now and of the private paths' 95th percentile, against the ready tunnels."""
+def _demand(moment: Moment, cloud: str, ready: Sequence[Path], *, unsure: bool) -> Line:
+    """The larger of what is carried now and of the private paths' 95th percentile, against the ready tunnels.
+
+    `unsure`: another tunnel may be ready, so that too little room is not certain.
+    """
     what, want = f"{cloud} demand", "fits"
-    room = sum(moment.site.rate_mbps(path) for path in ready)
+    mbps = sum(moment.site.rate_mbps(path) for path in ready)
     over = f"over {', '.join(path.name for path in ready) or 'no ready tunnel'}"
     wanted = _wanted_mbps(moment, cloud)
     if wanted is None:
         return line(what, want, "unknown: not every path's load and history is known", ok=None)
-    if wanted > room:
-        return line(
-            what, want, f"will not fit: {wanted - room:.0f} Mbps too many ({wanted:.0f} of {room} {over})", ok=False
-        )
-    return line(what, want, f"{wanted:.0f} of {room} Mbps {over}", ok=True)
+    if wanted > mbps:
+        words = f"will not fit: {wanted - mbps:.0f} Mbps too many ({wanted:.0f} of {mbps} {over})"
+        return line(what, want, words, ok=None if unsure else False)
+    return line(what, want, f"{wanted:.0f} of {mbps} Mbps {over}", ok=True)
 
 
 def _wanted_mbps(moment: Moment, cloud: str) -> float | None:
