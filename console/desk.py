@@ -47,7 +47,7 @@ from runbooks.view import RunView
 
 RUNNING_CONFIG = "show running-config"
 #: How long a plan waits for routers that have not answered lately, in seconds.
-LOOK_S = 5.0
+LOOK_S = 10.0
 
 
 async def open_journal(user: str, mode: str) -> Journal:
