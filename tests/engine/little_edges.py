@@ -18,8 +18,6 @@ from network.measured import MtuResult
 from network.observation import Advert, Advertised, HubPreference, Kind, Link, Load, Observation, Rides
 from runbooks.book import shipped
 from runbooks.plan import Plan, compile_plan
-from runbooks.putback import undo_definition
-from runbooks.scene import Undoing
 from tests.engine.little_network import IDLE, LOADS, SITE, LittleScene
 from tests.sample import REFERENCE, routes, seen
 
@@ -85,9 +83,6 @@ class Edges(LittleScene):
 
     def force(self, cloud: str = "azure") -> Plan:
         return compile_plan(shipped("force-vpn"), {"cloud": cloud}, self.moment(), REFERENCE.read_text())
-
-    def undo_of(self, plan: Plan) -> Undoing:
-        return Undoing("R-1", {**undo_definition(plan.definition(), "R-1"), **plan.definition()})
 
     def edge_of(self, path: Path) -> Edge:
         return self.routers[self.site.session(path.session).router]
