@@ -110,12 +110,13 @@ def sampled(view: View, cloud: str) -> Sample | None:
 
 def _lines(step: StepDef, sample: Sample | None) -> list[Line]:
     cloud, before, limit = step.args["cloud"], step.args["before_mbps"], step.args["below_mbps"]
-    least = ALIKE * before if before is not None and before >= FLOOR_MBPS else 0.0
+    # Where it is not known what was carried before, more than idle shows that the tunnels carry; less shows nothing.
+    least = FLOOR_MBPS if before is None else ALIKE * before if before >= FLOOR_MBPS else 0.0
     empty, full = f"below {limit:.3g} Mbps", f"at least {least:.3g} Mbps"
     if sample is None:
         return [line(f"{cloud} private", empty, "unknown", ok=None), line(f"{cloud} VPN", full, "unknown", ok=None)]
-    carried = None if before is None else sample.vpn >= least
-    was = ", and what was carried before is unknown" if before is None else ""
+    carried = sample.vpn >= least or (None if before is None else False)
+    was = "" if carried is not None else ", and what was carried before is unknown"
     return [
         line(f"{cloud} private", empty, f"{sample.private:.2f} Mbps", ok=sample.private < limit),
         line(f"{cloud} VPN", full, f"{sample.vpn:.2f} Mbps{was}", ok=carried),

@@ -334,6 +334,23 @@ async def test_a_load_that_is_gone_is_not_carried_by_the_tunnels() -> None:
     assert "azure VPN: 120.00 Mbps, expected at least 160 Mbps" in found.reason
 
 
+@pytest.mark.parametrize(("mbps", "ok"), [(400.0, True), (0.02, None)])
+async def test_without_a_load_before_more_than_idle_shows_that_the_tunnels_carry(mbps: float, ok: bool | None) -> None:
+    """A console that has just started has counted once: a rate takes two."""
+    scene = Edges()
+    scene.blind = lambda item: item.kind is Kind.LINK
+    scene.clock += timedelta(seconds=5)
+    scene.look()
+    waiting = steps(scene.force())["carried-azure"]
+    scene.blind = lambda _: False
+    scene.facts = [
+        *(scene.link(path.name, 0.02) for path in SITE.paths_of("azure")),
+        *(scene.link(name, mbps) for name in ("azure/vpn-1", "azure/vpn-2")),
+    ]
+    found = await VpnCarries().wait(scene, waiting, lambda _: None)
+    assert found.ok is ok, found.reason
+
+
 def stable(scene: Edges) -> StepDef:
     compiled = PrimaryStable().compile(scene.moment(), {"cloud": "azure"})
     return StepDef(id="stable", kind="check", args=dict(compiled.args), timeout_s=compiled.timeout_s or 1.0)
