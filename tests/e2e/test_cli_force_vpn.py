@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, Result, alert, cloud, lab_up
+from tests.e2e.embedded_lab import Cli, Document, Observer, Result, alert, cloud, lab_up, until
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
@@ -62,6 +62,17 @@ def at_rest(document: Document) -> bool:
     return document["verdict"] == "healthy" and all(ways(document, name) == both for name, both in wanted.items())
 
 
+def leftovers(cli: Cli) -> list[Document]:
+    """What is left, once both routers' configurations were read."""
+
+    def known() -> Document | None:
+        told: Document = cli.run("leftovers", "--json").json
+        return None if told["unknown"] else told
+
+    found: list[Document] = until("both configurations are read", known, 60)["leftovers"]
+    return found
+
+
 def sent(lines: list[str]) -> list[str]:
     """Planned lines as the ledger has them."""
     return [line.replace("(config)>", ">") for line in lines if not line.endswith("configure terminal")]
@@ -95,6 +106,15 @@ def test_both_directions_are_on_the_tunnels_and_nothing_is_called_a_leak(watch: 
     assert alert(document, "backup:azure"), "nobody may forget that it is forced"
 
 
+def test_what_is_in_place_is_known_to_be_this_runs(cli: Cli, forced: Forced) -> None:
+    left = leftovers(cli)
+    assert {each["run"] for each in left} == {forced.result.json["run"]}
+    kinds = [each["kind"] for each in left]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "local-preference": 4, "more-specific": 8, "prefix-list": 8, "clause": 4,
+    }  # fmt: skip
+
+
 def test_a_forced_cloud_is_not_forced_again(cli: Cli, forced: Forced) -> None:
     again = cli.run("plan", "force-vpn", "cloud=azure")
     assert again.code == 4
@@ -117,6 +137,7 @@ def test_afterwards_the_site_is_as_before_and_the_same_plan_would_be_made(
 ) -> None:
     watch.until("healthy at rest", at_rest, 30)
     assert cli.ok("plan", "force-vpn", "cloud=azure", "--json").json["hash"] == forced.plan["hash"]
+    assert leftovers(cli) == []
     again = cli.run("run", "failback", "cloud=azure", "--write", "--yes")
     assert again.code == 4
     assert "there is nothing to put back" in again.err
