@@ -173,7 +173,11 @@ def deadman_word(
         word = module.Word(request)
     except module.Refused as refusal:
         return module, None, f"refused: {refusal}"
-    return module, word, module.permitted(word, account, lambda lines: may_configure(lines, account, originates), may_clear)
+    return (
+        module,
+        word,
+        module.permitted(word, account, lambda lines: may_configure(lines, account, originates), may_clear),
+    )
 
 
 def may_clear(commands: list[str]) -> str | None:

@@ -20,7 +20,7 @@ from network.inventory import Path
 from network.observation import Advertised, Kind, SessionHere
 from network.snapshot import Snapshot
 from runbooks.actions import clauses
-from runbooks.actions.sending import send, sends
+from runbooks.actions.sending import send, sends, window_s
 from runbooks.actions.specifics import (
     clear,
     exports,
@@ -69,8 +69,10 @@ class AnnounceSpecifics:
             router: [clear(moment, path) for path in paths]
             for router, paths in tunnels_by_router(moment, cloud).items()
         }
+        commands = tuple(s for router, each in made.items() for s in sends(router, each.lines, *peers[router]))
         return Compiled(
-            commands=tuple(s for router, each in made.items() for s in sends(router, each.lines, *peers[router])),
+            commands=commands,
+            window_s=window_s(commands),
             undo=tuple(s for router, each in reversed(made.items()) for s in sends(router, each.undo, *peers[router])),
             expect=tuple({"what": what, "want": want} for what, want in _wanted(moment, cloud)),
             relied_on={"export": [clause.text for clause in exports(moment, cloud)]},

@@ -5,6 +5,7 @@ A step keeps its edits in the argument `edits`, each with the router that it is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -53,9 +54,10 @@ def phases(step: StepDef) -> tuple[Phase, Phase]:
 
 
 async def texts(scene: Scene, step: StepDef) -> dict[str, str]:
-    """The running configuration of each router that the step's commands name, one after the other."""
-    names = dict.fromkeys(command["router"] for command in (*step.commands, *step.undo))
-    return {name: await scene.router(name).running_config() for name in names}
+    """The running configuration of each router that the step's commands name."""
+    names = list(dict.fromkeys(command["router"] for command in (*step.commands, *step.undo)))
+    read = await asyncio.gather(*(scene.router(name).running_config() for name in names))
+    return dict(zip(names, read, strict=True))
 
 
 async def refuse_foreign(scene: Scene, step: StepDef) -> None:

@@ -23,7 +23,7 @@ from network.snapshot import Snapshot
 from network.verdict import Overall
 from runbooks.actions import clauses
 from runbooks.actions.preferences import refuse_unknown_way_out, tunnel_preferences
-from runbooks.actions.sending import send, sends
+from runbooks.actions.sending import send, sends, window_s
 from runbooks.actions.ways import among, as_before, coverage
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, Seen
@@ -74,8 +74,10 @@ class PreferVpn:
             raise CannotPlan(f"{cloud} has every private path below its VPN already")
         refuse_unknown_way_out(health)
         ports = {moment.site.vxc(path.vxc).port for path in private(moment.site, cloud) if path.vxc}
+        commands = tuple(s for each in made for s in sends(each.router, each.lines, each.soft_clear))
         return Compiled(
-            commands=tuple(s for each in made for s in sends(each.router, each.lines, each.soft_clear)),
+            commands=commands,
+            window_s=window_s(commands),
             undo=tuple(s for each in reversed(made) for s in sends(each.router, each.undo, each.soft_clear)),
             expect=_expected(cloud, _names(moment, cloud)),
             relied_on={

@@ -12,10 +12,18 @@ from runbooks.scene import Scene
 
 Send = Mapping[str, Any]
 
+#: As long as an act on one router has (StepDef.window_s).
+EACH_ROUTER_S = 5.0
+
 
 def sends(router: str, lines: Sequence[str], *clears: str) -> tuple[dict[str, Any], ...]:
     """The configuration as one group, then the soft clears without which FRR waits 5 s to act."""
     return ({"router": router, "configure": list(lines)}, *({"router": router, "exec": clear} for clear in clears))
+
+
+def window_s(commands: Sequence[Send]) -> float:
+    """How long after the intent the last send may come: each router is read and written over its own login."""
+    return EACH_ROUTER_S * len({command["router"] for command in commands})
 
 
 async def send(scene: Scene, commands: Sequence[Send], send_allowed: Callable[[], None]) -> int:
