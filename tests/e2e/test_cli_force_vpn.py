@@ -94,7 +94,7 @@ def test_the_routers_saw_exactly_the_lines_of_the_plan_return_before_egress(forc
 def test_a_group_asks_the_gate_once(cli: Cli, forced: Forced) -> None:
     entries = cli.log(str(forced.result.json["run"]))
     assert [entry.step for entry in entries if entry.kind == "gate.passed"] == ["return-azure"]
-    kinds = [entry.kind for entry in entries if entry.step == "egress-azure"]
+    kinds = [e.kind for e in entries if e.step == "egress-azure" and not e.kind.startswith("deadman.")]
     assert kinds == ["act.intent", "act.result", "verify.ok"]
 
 
