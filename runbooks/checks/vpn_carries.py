@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,8 +16,9 @@ from network.observation import Kind, Link
 from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
-from runbooks.proof import LOOK_S, Line, finding, line
+from runbooks.proof import Line, finding, line
 from runbooks.scene import Compiled, Moment, Report, Scene
+from runbooks.until import Sample, until
 
 #: What was carried before is the load of a moment, and bursts; this share of it says that it has come along. What is
 #: lost on the way is told by the probes, and that nothing is left behind by the private paths' own counters.
@@ -35,7 +36,7 @@ class Args(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Carried:
     """What private paths and tunnels carry, in plus out, in Mbps; `at`: when the oldest counter was read."""
 
     private: float
@@ -63,33 +64,22 @@ class VpnCarries:
                 "below_mbps": max(policy.empty_below_pct / 100 * (before or 0.0), policy.empty_below_kbps / 1000),
             },
             timeout_s=policy.empty_timeout_s,
+            samples=policy.empty_samples,
+            spacing_s=policy.empty_spacing_s,
         )
 
     async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding:
-        cloud, began = step.args["cloud"], scene.now()
-        last, deadline = began, began + timedelta(seconds=step.timeout_s)
-        spacing = timedelta(seconds=step.spacing_s)
-        snapshot, in_a_row, found = scene.snapshot, 0, finding([line(cloud, "seen", "unknown", ok=None)])
-        while (now := scene.now()) < deadline:
-            pause_s = min(step.spacing_s or LOOK_S, (deadline - now).total_seconds())
-            snapshot = await scene.newer(snapshot.revision, pause_s)
-            sample = sampled(View(scene.site, snapshot, scene.now()), cloud)
-            if sample is not None and (sample.at <= began or (in_a_row and sample.at - last < spacing)):
-                continue  # from before the wait, or too soon after the last one that counts
-            found = finding(_lines(step, sample))
-            in_a_row, last = (in_a_row + 1 if found.ok else 0), sample.at if sample else last
-            report({**found.evidence, "in_a_row": in_a_row, "wanted": step.samples})
-            if in_a_row >= step.samples:
-                return found
-        return _late(found, step, in_a_row)
+        return await until(scene, step, self.sample, report)
+
+    def sample(self, scene: Scene, step: StepDef) -> Sample:
+        """Both figures against their bounds. Only what was seen not to be so is a fact against it."""
+        load = sampled(View(scene.site, scene.snapshot, scene.now()), step.args["cloud"])
+        lines = _lines(step, load)
+        found = finding(lines)
+        return Sample(load.at if load else None, found.ok, tuple(lines), found.reason)
 
 
-def _late(found: Finding, step: StepDef, in_a_row: int) -> Finding:
-    reason = found.reason or f"so only {in_a_row} times in a row, not {step.samples}"
-    return Finding(False if found.ok is False else None, f"after {step.timeout_s:g} s: {reason}", found.evidence)
-
-
-def sampled(view: View, cloud: str) -> Sample | None:
+def sampled(view: View, cloud: str) -> Carried | None:
     """From the routers' own counters; None when any of the cloud's paths cannot be counted."""
     times: list[datetime] = []
 
@@ -105,10 +95,10 @@ def sampled(view: View, cloud: str) -> Sample | None:
         return mbps
 
     left, carried = total(private(view.site, cloud)), total(tunnels(view.site, cloud))
-    return Sample(left, carried, min(times)) if left is not None and carried is not None and times else None
+    return Carried(left, carried, min(times)) if left is not None and carried is not None and times else None
 
 
-def _lines(step: StepDef, sample: Sample | None) -> list[Line]:
+def _lines(step: StepDef, sample: Carried | None) -> list[Line]:
     cloud, before, limit = step.args["cloud"], step.args["before_mbps"], step.args["below_mbps"]
     # Where it is not known what was carried before, more than idle shows that the tunnels carry; less shows nothing.
     least = FLOOR_MBPS if before is None else ALIKE * before if before >= FLOOR_MBPS else 0.0
