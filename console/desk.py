@@ -7,7 +7,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from console.folders import state_dir
 from console.leash import Leashes
 from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
+from network.health import judge
 from network.inventory import Site
 from network.snapshot import Snapshot
 from runbooks.book import found, parse
@@ -45,6 +46,8 @@ from runbooks.verbs import actions_of, lacking
 from runbooks.view import RunView
 
 RUNNING_CONFIG = "show running-config"
+#: How long a plan waits for routers that have not answered lately, in seconds.
+LOOK_S = 10.0
 
 
 async def open_journal(user: str, mode: str) -> Journal:
@@ -170,8 +173,18 @@ class Desk(Orders):
             await asyncio.gather(*(session.close() for session in sessions))
         asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
         running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
-        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running, undoing, asked)
+        moment = Moment(chosen.site, await self._looked(), utc_now(), running, undoing, asked)
         return compile_plan(book, parameters, moment, chosen.loaded.text)
+
+    async def _looked(self) -> Snapshot:
+        """What is known once every router has answered lately, or LOOK_S have passed: old tables make a guess."""
+        scene, deadline = self._scene, utc_now() + timedelta(seconds=LOOK_S)
+        while any(cloud.unseen_routers for cloud in judge(scene.site, scene.snapshot, utc_now()).clouds):
+            left_s = (deadline - utc_now()).total_seconds()
+            if left_s <= 0:
+                break
+            await scene.newer(scene.snapshot.revision, left_s)
+        return scene.snapshot
 
     async def start(self, plan: Plan, change: str | None, *, plan_hash: str | None = None) -> str:
         """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched.

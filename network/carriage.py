@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 
 from network.bgp import held
 from network.inventory import Cloud, Path, Site
 from network.layers import View
 from network.load import link_of
 from network.observation import CloudRoutes, Kind, Link, RoutePath, Routes, SessionThere
+from network.prefixes import network_of
+from network.space import Space
 
 #: A path takes part in the return when it has this share of what comes back; probes and keepalives stay below.
 RETURN_SHARE = 0.05
@@ -149,8 +152,8 @@ def _lost(view: View, cloud: Cloud) -> tuple[str, ...]:
     tables = view.snapshot.fresh(Kind.CLOUD_ROUTES, cloud.name, CloudRoutes, view.now)
     if tables is None:
         return ()
-    held = {route.prefix for route in tables.routes if route.via}
-    return tuple(prefix for prefix in sanctioned(view.site, cloud) if prefix not in held)
+    chosen = _by_longest_match(view.site, tables)
+    return tuple(prefix for prefix in sanctioned(view.site, cloud) if not all(chosen(prefix)))
 
 
 def sanctioned(site: Site, cloud: Cloud) -> tuple[str, ...]:
@@ -163,6 +166,23 @@ def _from_tables(view: View, cloud: Cloud) -> Return | None:
     seen = view.snapshot.get(Kind.CLOUD_ROUTES, cloud.name)
     if tables is None or seen is None:
         return None
-    ours = sanctioned(view.site, cloud)
-    used = {via for route in tables.routes if route.prefix in ours for via in route.via}
+    chosen = _by_longest_match(view.site, tables)
+    used = {via for prefix in sanctioned(view.site, cloud) for vias in chosen(prefix) for via in vias}
     return Return(tuple(p.name for p in view.site.paths if p.name in used), tables.basis, seen.age_s(view.now))
+
+
+def _by_longest_match(site: Site, tables: CloudRoutes) -> Callable[[str], list[tuple[str, ...]]]:
+    """From a prefix of ours to the cloud's paths for each piece of it; none for a piece that it has no way to.
+
+    Probes aside: each of their addresses is announced on one path alone.
+    """
+    probes = {f"{path.probe.source}/32" for path in site.paths if path.probe}
+    routes = (route for route in tables.routes if route.prefix not in probes)
+    known = {route.prefix: route.via for route in routes if isinstance(network_of(route.prefix), IPv4Network)}
+    space = Space(known)
+
+    def chosen(prefix: str) -> list[tuple[str, ...]]:
+        longest = (next(iter(space.matches(piece)), None) for piece in space.atoms(prefix))
+        return [known[match] if match else () for match in longest]
+
+    return chosen

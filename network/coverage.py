@@ -93,7 +93,12 @@ def coverage(view: View, cloud: Cloud, by: Iterable[Path]) -> Coverage:
     wanted_back = [each.prefix for each in site.on_prem.prefixes if cloud.name in each.towards]
     return Coverage(
         out=_compare(wanted_out, [_received(view, path) for path in private], [_received(view, path) for path in vpn]),
-        back=_compare(wanted_back, [_sent(view, path) for path in private], [_sent(view, path) for path in vpn]),
+        back=_compare(
+            wanted_back,
+            [_sent(view, path) for path in private],
+            [_sent(view, path) for path in vpn],
+            meant=frozenset(site.specifics(cloud.name)),
+        ),
     )
 
 
@@ -105,13 +110,16 @@ class _Held:
     basis: str
 
 
-def _compare(declared: list[IPv4Network], private: list[_Held], vpn: list[_Held]) -> Direction:
+def _compare(
+    declared: list[IPv4Network], private: list[_Held], vpn: list[_Held], meant: frozenset[IPv4Network] = frozenset()
+) -> Direction:
+    """`meant` are the longer prefixes that force the VPN: what they take is taken on purpose."""
     blind = list(dict.fromkeys(each.basis for each in (*vpn, *private) if each.networks is None))
     carried = [network for each in private for network in each.networks or ()]
     held = [network for each in vpn for network in each.networks or ()]
     return Direction(
         missing=without([*declared, *carried], held) if all(each.networks is not None for each in vpn) else (),
-        taken=taken([*declared, *carried], held),
+        taken=taken([*declared, *carried], [network for network in held if network not in meant]),
         basis=", ".join(dict.fromkeys(each.basis for each in vpn if each.networks is not None)),
         unknown=f"{blind[0]}{f' (and {len(blind) - 1} more)' if blind[1:] else ''}" if blind else "",
     )

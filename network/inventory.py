@@ -34,6 +34,10 @@ class OnPrem(Record):
     prefixes: tuple[Prefix, ...]
     ot_ranges: tuple[IPv4Network, ...]
     demand_mbps: dict[Name, Mbps] = Field(default_factory=dict, description="lab only: offered load by cloud")
+    specifics: tuple[IPv4Network, ...] | None = Field(
+        default=None,
+        description="announced on the VPN alone when it is forced; by default each prefix's halves",
+    )
 
 
 class Router(Record):
@@ -316,6 +320,13 @@ class Site(Record):
         """Every path that runs over the fabric port."""
         on = {vxc.name for vxc in self.vxcs if vxc.port == port}
         return tuple(path for path in self.paths if path.vxc in on)
+
+    def specifics(self, cloud: str) -> tuple[IPv4Network, ...]:
+        """Our longer prefixes that bring a cloud back over the VPN: those declared, else two halves of each of ours."""
+        ours = [each.prefix for each in self.on_prem.prefixes if cloud in each.towards]
+        if self.on_prem.specifics is not None:
+            return tuple(each for each in self.on_prem.specifics if any(each.subnet_of(own) for own in ours))
+        return tuple(half for own in ours if own.prefixlen < own.max_prefixlen for half in own.subnets())
 
     def rate_mbps(self, path: Path) -> int:
         """What the path may carry: its VXC's rate, or its tunnel's."""

@@ -71,13 +71,18 @@ def _announced(faults: _Faults, path: Path) -> Iterator[Alert]:
     probe = f"{path.probe.source}/32" if path.probe and said else None
     found: dict[str, list[tuple[str, str]]] = {}
     for prefix in sorted(said):
-        fault = faults.of(path.cloud, prefix) if prefix != probe else None
+        fault = faults.of(path.cloud, prefix) if prefix != probe and not _forces(faults.view, path, prefix) else None
         if fault:
             text = f"{prefix} is advertised and {fault.words} ({', '.join(said[prefix])})"
             found.setdefault(fault.kind, []).append((prefix, text))
     fitting = tuple(remedies.off(faults.view.site, path)) if found and path.vxc else ()
     for kind, leaks in found.items():
         yield from _each(kind, path.name, leaks, fitting)
+
+
+def _forces(view: View, path: Path, prefix: str) -> bool:
+    """One of the longer prefixes that force the VPN: sanctioned there, and a leak on every other path."""
+    return path.kind == "vpn" and network_of(prefix) in view.site.specifics(path.cloud)
 
 
 def _each(kind: str, path: str, leaks: Sequence[tuple[str, str]], fitting: tuple[Remedy, ...]) -> Iterator[Alert]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import collapse_addresses
 from typing import Any
 
 from network.inventory import Site
@@ -92,6 +93,8 @@ def values(site: Site) -> Iterator[tuple[Location, str]]:
                     ("on_prem", "prefixes", index, "prefix"),
                     f"{prefix.prefix} overlaps the OT range {ot}: OT is never advertised",
                 )
+    yield from _specifics(site)
+    yield from _forced_order(site.policy)
     if site.mode != "lab":
         production = Policy()
         for field in GUARDED:
@@ -107,6 +110,29 @@ def values(site: Site) -> Iterator[tuple[Location, str]]:
                 ("sessions", index, "policy", "local_pref"),
                 f"{session.policy.local_pref} is not above policy.drain_local_pref {site.policy.drain_local_pref}",
             )
+
+
+def _forced_order(policy: Policy) -> Iterator[tuple[Location, str]]:
+    drain, standby, first = (
+        policy.forced_drain_local_pref,
+        policy.forced_standby_local_pref,
+        policy.forced_local_pref,
+    )
+    if not drain < standby < first:
+        order = "forced_drain_local_pref < forced_standby_local_pref < forced_local_pref"
+        yield ("policy",), f"{order} must hold, and they are {drain}, {standby}, {first}"
+
+
+def _specifics(site: Site) -> Iterator[tuple[Location, str]]:
+    """Each lies inside one of our prefixes and is longer; together they are all of it, or part would stay behind."""
+    declared, ours = site.on_prem.specifics or (), [each.prefix for each in site.on_prem.prefixes]
+    for index, each in enumerate(declared):
+        if not any(each.subnet_of(own) and each != own for own in ours):
+            inside = ", ".join(map(str, ours))
+            yield ("on_prem", "specifics", index), f"{each} is not a longer prefix inside one of ours: {inside}"
+    for own in ours if declared else ():
+        if list(collapse_addresses(each for each in declared if each.subnet_of(own))) != [own]:
+            yield ("on_prem", "specifics"), f"{own} is not covered by them: part of it would not come back by the VPN"
 
 
 def _vpn_pref(site: Site) -> int:

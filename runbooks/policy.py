@@ -45,7 +45,7 @@ def objections(change: ChangeFacts, target: str, touches: Sequence[str], policy:
     return [
         *_state(change),
         *_window(change, now),
-        *_items(change, target if policy.gate_cis == "target" else None, touches),
+        *_items(change, target if policy.gate_cis == "target" and target in touches else None, touches),
         *(f"{change.number} conflicts: {conflict}" for conflict in change.conflicts),
     ]
 

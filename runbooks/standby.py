@@ -12,7 +12,7 @@ from network.inventory import Path
 from network.observation import Advertised, HubPreference, Kind, Load, RoutePath, Routes, SessionHere
 from network.takeover import Takeover
 from network.verdict import Verdict
-from runbooks.proof import no_ot_overlap
+from runbooks.proof import Line, line, no_ot_overlap
 from runbooks.scene import Moment
 
 
@@ -22,7 +22,7 @@ def objections(moment: Moment, move: Takeover) -> list[str]:
     survivor = health.path(move.survivor.name)
     return [
         *_not_up(survivor),
-        *_too_young(moment, move.survivor, moment.now),
+        *too_young(moment, move.survivor, moment.now),
         *_not_covering(moment, move.survivor),
         *_not_held_here(moment, move),
         *_not_announced(moment, move),
@@ -38,7 +38,7 @@ def _not_up(survivor: PathHealth) -> Iterable[str]:
         yield f"{survivor.name} is {survivor.verdict.value}: {survivor.why}"
 
 
-def _too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
+def too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
     here = moment.snapshot.fresh(Kind.SESSION_HERE, path.session, SessionHere, now)
     if here is None or here.since is None:
         yield f"how long {path.session} has been established is unknown"
@@ -138,3 +138,17 @@ def over(moment: Moment, path: Path, prefix: str) -> RoutePath | None:
     routes = moment.snapshot.fresh(Kind.ROUTES, f"{session.router} {prefix}", Routes, moment.now)
     held = routes.paths if routes else ()
     return next((route for route in held if route.valid and route.peer == str(session.peer)), None)
+
+
+def room(moment: Moment, path: Path) -> Line:
+    """Whether the cloud takes our longer prefixes besides what is announced to it on a session now."""
+    session, more = moment.site.session(path.session), len(moment.site.specifics(path.cloud))
+    sent = moment.snapshot.fresh(Kind.ADVERTISED, session.name, Advertised, moment.now)
+    want = f"room for {more} more prefixes"
+    if session.max_prefix_there is None:
+        return line(f"{session.name} limit", want, "the site declares no limit of the cloud", ok=True)
+    if sent is None:
+        return line(f"{session.name} limit", want, f"what {session.name} announces is unknown", ok=None)
+    total, limit = len(sent.routes) + more, session.max_prefix_there
+    now = f"{session.name} would announce {total} of {limit} prefixes that the cloud takes"
+    return line(f"{session.name} limit", want, now, ok=total <= limit)

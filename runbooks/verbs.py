@@ -12,15 +12,20 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from runbooks.actions.announce_specifics import AnnounceSpecifics
 from runbooks.actions.prefer_standby import PreferStandby
+from runbooks.actions.prefer_vpn import PreferVpn
 from runbooks.actions.set_vxc_rate import SetVxcRate
 from runbooks.checks.port_empty import PortEmpty
 from runbooks.checks.price_delta import PriceDelta
+from runbooks.checks.primary_stable import PrimaryStable
 from runbooks.checks.resize_fits import ResizeFits
 from runbooks.checks.restored import Restored
 from runbooks.checks.session_steady import SessionSteady
 from runbooks.checks.standby_carries import StandbyCarries
 from runbooks.checks.survivors_ready import SurvivorsReady
+from runbooks.checks.vpn_carries import VpnCarries
+from runbooks.checks.vpn_ready import VpnReady
 from runbooks.declares import Declaration
 
 GROUP = "interlock.verbs"
@@ -33,14 +38,19 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 }
 SHIPPED: tuple[Any, ...] = (
     PreferStandby(),
+    AnnounceSpecifics(),
+    PreferVpn(),
     SetVxcRate(),
     PortEmpty(),
     PriceDelta(),
+    PrimaryStable(),
     ResizeFits(),
     Restored(),
     SessionSteady(),
     StandbyCarries(),
     SurvivorsReady(),
+    VpnCarries(),
+    VpnReady(),
 )
 
 

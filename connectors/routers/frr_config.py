@@ -84,6 +84,17 @@ def neighbor_lines(text: str, peer: str) -> tuple[str, ...]:
     return tuple(line for line in _whole(text) if line.split()[:2] == ["neighbor", peer])
 
 
+def statements(text: str) -> tuple[str, ...]:
+    """Every line without its indent, in the router's order. Raises BadReply."""
+    return tuple(line.strip() for line in _whole(text))
+
+
+def export_map(text: str, peer: str) -> str | None:
+    """The route-map that acts on what is announced to a neighbor. Raises BadReply."""
+    words = (line.split() for line in neighbor_lines(text, peer))
+    return next((each[3] for each in words if each[2:3] == ["route-map"] and each[-1] == "out"), None)
+
+
 def shutdown_text(lines: Sequence[str], peer: str) -> str:
     """The text of our own shutdown of the session, else of all BGP; "" when there is none."""
     every = ""

@@ -124,9 +124,14 @@ def same_clauses(before: Clause, after: Clause) -> bool:
     return before == after
 
 
+def same_meaning(one: Clause, other: Clause) -> bool:
+    """Whatever the order of their lines and the spelling of communities."""
+    return _meaning(one) == _meaning(other)
+
+
 def foreign_change(edit: Edit, found: Clause) -> ForeignChange | None:
     """None when the clause is as saved or as our change leaves it; the latter whatever order FRR prints it in."""
-    if same_clauses(edit.before, found) or _meaning(found) == _meaning(edit.expected):
+    if same_clauses(edit.before, found) or same_meaning(found, edit.expected):
         return None
     return ForeignChange(edit.before, edit.expected, found)
 

@@ -24,7 +24,7 @@ def answer(vty: Vty, request: str, account: str, by: str) -> Reply:
     if command.startswith("deadman "):
         return _deadman(vty, request, account)
     group = command == "configure terminal"
-    reason = guard.may_configure(lines, account) if group else guard.permitted(command, account)
+    reason = guard.may_configure(lines, account, _originates(vty)) if group else guard.permitted(command, account)
     if lines and not group:
         reason = "refused: only `configure terminal` takes lines"
     if reason:
@@ -33,8 +33,13 @@ def answer(vty: Vty, request: str, account: str, by: str) -> Reply:
     return status, output.encode()
 
 
+def _originates(vty: Vty) -> frozenset[str]:
+    site = vty.view.world.site
+    return frozenset(str(each) for cloud in site.clouds for each in site.specifics(cloud.name))
+
+
 def _deadman(vty: Vty, request: str, account: str) -> Reply:
-    _, word, reason = guard.deadman_word(request, account)
+    _, word, reason = guard.deadman_word(request, account, _originates(vty))
     if reason:
         return REFUSED, f"{reason}\n".encode()
     status, output = vty.timers.say(word)

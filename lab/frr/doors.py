@@ -56,7 +56,12 @@ def commands(site: Site, node: str, namespace: str, guard: Path) -> dict[str, st
     if node not in {router.name for router in site.routers}:
         return {vault.probe_principal: f"{PYTHON} -"}
     line = f"{PYTHON} -I -S {guard} {namespace}"
-    return {vault.read_principal: f"{line} read", vault.run_principal: f"{line} run"}
+    return {vault.read_principal: f"{line} read", vault.run_principal: f"{line} run {','.join(specifics(site))}"}
+
+
+def specifics(site: Site) -> list[str]:
+    """What an operator may have the edges originate, towards whichever cloud."""
+    return sorted({str(each) for cloud in site.clouds for each in site.specifics(cloud.name)})
 
 
 class Door:

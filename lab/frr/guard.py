@@ -1,8 +1,9 @@
 r"""What an SSH account of a router may do: sshd's forced command, on the system's python3, standard library only.
 
-`guard.py PATHSPACE read|run`. SSH_ORIGINAL_COMMAND is one command, or `line` for the line protocol:
-one request a line; the reply is `STATUS LENGTH\n` and LENGTH bytes (stdout, then stderr). STATUS is vtysh's exit code,
-or 77 with the reason when refused. A request is an exec command, or `configure terminal` and its lines, TAB between.
+`guard.py PATHSPACE read|run [PREFIX,…]`; only those prefixes may be originated.
+SSH_ORIGINAL_COMMAND is one command, or `line` for the line protocol: one request a line; the reply is
+`STATUS LENGTH\n` and LENGTH bytes (stdout, then stderr). STATUS is vtysh's exit code, or 77 with the reason when
+refused. A request is an exec command, or `configure terminal` and its lines, TAB between.
 Every line is matched as a whole against a list; a line feed inside a vtysh argument would be a second command.
 `deadman …` (deadman.py, beside this file) arms a timer that puts lines back when the console falls silent; the timer
 is this program too: `guard.py PATHSPACE timer ID`.
@@ -91,6 +92,7 @@ CONFIGURES = [
     rf"interface {NAME}",
     r"(?:no )?shutdown",
 ]
+ORIGINATE = rf"(?:no )?network ({PREFIX})"
 DAEMONS = [("show bgp", "bgpd"), ("show bfd", "bfdd"), ("show ip route", "zebra"), ("show interface", "zebra")]
 #: What vtysh says to every unprivileged user, whatever the command: neither is about the command.
 NOISE = re.compile(rb"^(?:% Can't open configuration file /etc/frr/|vtysh_pam: ).*(?:\n|\Z)", re.MULTILINE)
@@ -104,13 +106,16 @@ def permitted(command: str, account: str) -> str | None:
     return f"refused: not in the list of account {account}: {command[:120]}"
 
 
-def may_configure(lines: list[str], account: str) -> str | None:
-    """None when every configuration line may run, else the reason."""
+def may_configure(lines: list[str], account: str, originates: frozenset[str] = frozenset()) -> str | None:
+    """None when every configuration line may run, else the reason. Only `originates` may be originated."""
     if account != "run":
         return f"refused: account {account} may not configure"
     if not lines:
         return "refused: an empty configuration group"
     for line in lines:
+        origin = re.fullmatch(ORIGINATE, line)
+        if origin and origin[1] in originates:
+            continue
         if not any(re.fullmatch(pattern, line) for pattern in CONFIGURES):
             return f"refused: not in the list of configuration lines: {line[:120]}"
     return None
@@ -121,7 +126,7 @@ def controlled(text: str) -> str | None:
     return next((ascii(char) for char in text if not " " <= char <= "~"), None)
 
 
-def answer(request: str, account: str, pathspace: str) -> Reply:
+def answer(request: str, account: str, pathspace: str, originates: frozenset[str] = frozenset()) -> Reply:
     """(status, output bytes) of one request."""
     command, *lines = request.split("\t")
     for part in (command, *lines):
@@ -129,9 +134,9 @@ def answer(request: str, account: str, pathspace: str) -> Reply:
         if found:
             return REFUSED, f"refused: control character or not ASCII: {found}\n".encode()
     if command.startswith("deadman "):
-        return deadman(request, account, pathspace)
+        return deadman(request, account, pathspace, originates)
     group = command == "configure terminal"
-    reason = may_configure(lines, account) if group else permitted(command, account)
+    reason = may_configure(lines, account, originates) if group else permitted(command, account)
     if lines and not group:
         reason = "refused: only `configure terminal` takes lines"
     if reason:
@@ -159,14 +164,20 @@ def beside(name: str) -> ModuleType:
     return module
 
 
-def deadman_word(request: str, account: str) -> tuple[ModuleType, object, str | None]:
+def deadman_word(
+    request: str, account: str, originates: frozenset[str] = frozenset()
+) -> tuple[ModuleType, object, str | None]:
     """The dead-man's module, the word that the request is, and why the account may not say it."""
     module = beside("deadman.py")
     try:
         word = module.Word(request)
     except module.Refused as refusal:
         return module, None, f"refused: {refusal}"
-    return module, word, module.permitted(word, account, lambda lines: may_configure(lines, account), may_clear)
+    return (
+        module,
+        word,
+        module.permitted(word, account, lambda lines: may_configure(lines, account, originates), may_clear),
+    )
 
 
 def may_clear(commands: list[str]) -> str | None:
@@ -177,9 +188,9 @@ def may_clear(commands: list[str]) -> str | None:
     return None
 
 
-def deadman(request: str, account: str, pathspace: str) -> Reply:
+def deadman(request: str, account: str, pathspace: str, originates: frozenset[str]) -> Reply:
     """A dead-man's word; status 1 when the router cannot do it now."""
-    module, word, reason = deadman_word(request, account)
+    module, word, reason = deadman_word(request, account, originates)
     if reason:
         return REFUSED, reason.encode() + b"\n"
     itself = os.path.abspath(__file__)
@@ -297,7 +308,7 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
     return data[4 : 4 + length], data[4 + length :]
 
 
-def line_protocol(account: str, pathspace: str) -> int:
+def line_protocol(account: str, pathspace: str, originates: frozenset[str]) -> int:
     """Answer requests until the channel closes."""
     while True:
         raw = sys.stdin.buffer.readline(LONGEST + 1)
@@ -307,7 +318,7 @@ def line_protocol(account: str, pathspace: str) -> int:
             status, output = REFUSED, b"refused: a request is one line of at most 16 KiB\n"
         else:
             try:
-                status, output = answer(raw[:-1].decode(), account, pathspace)
+                status, output = answer(raw[:-1].decode(), account, pathspace, originates)
             except UnicodeDecodeError:
                 status, output = REFUSED, b"refused: a request is UTF-8\n"
         sys.stdout.buffer.write(b"%d %d\n" % (status, len(output)) + output)
@@ -332,12 +343,13 @@ def once(command: str, account: str, pathspace: str) -> int:
 
 
 def main() -> int:
-    pathspace, account, *timer = sys.argv[1:]
+    pathspace, account, *more = sys.argv[1:]
     if account == "timer":
-        return be_timer(pathspace, timer[0])
+        return be_timer(pathspace, more[0])
+    originates = frozenset(more[0].split(",")) if more else frozenset()
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     if command == "line":
-        return line_protocol(account, pathspace)
+        return line_protocol(account, pathspace, originates)
     return once(command, account, pathspace)
 
 

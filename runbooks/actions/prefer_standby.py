@@ -13,12 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from connectors.errors import Denied, InterlockError
-from connectors.errors import NotSent as ConnectorNotSent
-from connectors.routers.frr_config import Clause, read_clause
-from connectors.routers.frr_render import COMMUNITY, Drain, Edit, drain, foreign_change
+from connectors.routers.frr_config import read_clause
+from connectors.routers.frr_render import COMMUNITY, drain
 from network.forecast import forecast
-from network.health import CloudHealth, judge
+from network.health import judge
 from network.inventory import Path, Session
 from network.layers import View
 from network.observation import Advertised, Kind
@@ -26,11 +24,15 @@ from network.preferences import AWS_LOW
 from network.snapshot import Snapshot
 from network.takeover import Takeover, drained_length, observed_length, takeovers
 from network.verdict import Overall, Verdict
+from runbooks.actions import clauses
+from runbooks.actions.preferences import preferences_held, refuse_unknown_way_out, tunnel_preferences
+from runbooks.actions.sending import send, sends
+from runbooks.actions.ways import coverage, way
 from runbooks.declares import Declaration
-from runbooks.effects import Finding, NotSent, Seen
+from runbooks.effects import Finding, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, no_ot_overlap, until_proven
-from runbooks.scene import CannotPlan, Compiled, Moment, RouterPort, Scene
+from runbooks.scene import CannotPlan, Compiled, Moment, Scene
 from runbooks.standby import over
 
 #: AWS's preference classes: one of them replaces another, and nothing else that a clause sets.
@@ -66,14 +68,14 @@ class PreferStandby:
             prepend=_prepend(moment, move),
             community=_community(session, running) if moment.site.cloud(move.cloud).aws else None,
         )
-        made = replace(full, edits=tuple(edit for edit in full.edits if _changes(edit)))
+        made = replace(full, edits=tuple(edit for edit in full.edits if clauses.changes(edit)))
         if not made.edits:
             raise CannotPlan(f"{move.leaving.name} is drained already")
         health = moment.health.cloud(move.cloud)
-        _refuse_unknown_way_out(health)
+        refuse_unknown_way_out(health)
         return Compiled(
-            commands=_sends(session.router, made.lines, made),
-            undo=_sends(session.router, made.undo, made),
+            commands=sends(session.router, made.lines, made.soft_clear),
+            undo=sends(session.router, made.undo, made.soft_clear),
             expect=_expected(move.cloud, move.survivor.name),
             relied_on={
                 "clauses": [edit.before.text for edit in full.edits],
@@ -87,7 +89,7 @@ class PreferStandby:
                 "survivor": move.survivor.name,
                 "carried_by": list(health.carried_by),
                 "return_by": list(health.way_back.paths),
-                "edits": [_kept(edit) for edit in made.edits],
+                "edits": [clauses.kept(session.router, edit) for edit in made.edits],
             },
             touches=(args["port"], session.router),
             locks=(f"port:{args['port']}", f"port:{moment.site.vxc(str(move.survivor.vxc)).port}"),
@@ -101,37 +103,20 @@ class PreferStandby:
 
         Raises NotSent when somebody else has changed a clause meanwhile: their work is never written over.
         """
-        router, sent = scene.router(step.args["router"]), 0
-        await _refuse_foreign(router, step)
-        for command in step.commands if phase == "do" else step.undo:
-            send_allowed()
-            try:
-                if "configure" in command:
-                    await router.configure(tuple(command["configure"]))
-                else:
-                    await router.execute(command["exec"])
-            except (ConnectorNotSent, Denied) as error:
-                if sent:
-                    raise
-                raise NotSent(str(error)) from error
-            sent += 1
+        await clauses.refuse_foreign(scene, step)
+        sent = await send(scene, step.commands if phase == "do" else step.undo, send_allowed)
         return {"sent": sent, "router": step.args["router"]}
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:
         """Read the clauses and say which of ours they are; anybody else's is unknown, and both texts are shown."""
-        running = await scene.router(step.args["router"]).running_config()
-        states, foreign = _states(step, running)
-        if foreign:
-            return Seen("unknown", {"foreign": foreign})
-        evidence = {"clauses": [clause.text for clause in _found(step, running)]}
-        return Seen(states.pop() if len(states) == 1 else "mixed", evidence)  # type: ignore[arg-type]
+        return await clauses.observed(scene, step)
 
     async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding:
         """Wait until configuration and routes of both directions are as wanted, as seen from now on."""
 
         async def prove(since: Snapshot) -> list[Line]:
-            configured = await _configured(scene, step, phase)
-            if _restores(step, phase):
+            configured = await clauses.configured(scene, step, phase)
+            if clauses.restores(step, phase):
                 return [configured, *_back(scene, since, step)]
             return [configured, *_moved(scene, since, step)]
 
@@ -158,29 +143,18 @@ def _foretold(moment: Moment, port: str, move: Takeover) -> dict[str, Sequence[s
 def _preference(moment: Moment, move: Takeover) -> int:
     """The site's drain preference, proven to lie strictly between the standby's and the VPN's as observed."""
     wanted = moment.site.policy.drain_local_pref
-    standby = _held(moment, move.survivor)
+    standby = preferences_held(moment, move.survivor)
     if not standby or None in standby:
         raise CannotPlan(f"the local-preference of {move.survivor.name} is not known: no route of it is held")
-    tunnels = [pref for p in moment.site.paths_of(move.cloud) if p.kind == "vpn" for pref in _tunnel(moment, p)]
+    tunnels = [
+        pref for p in moment.site.paths_of(move.cloud) if p.kind == "vpn" for pref in tunnel_preferences(moment, p)
+    ]
     low, high = max(tunnels, default=0), min(pref for pref in standby if pref is not None)
     if not low < wanted < high:
         raise CannotPlan(
             f"policy.drain_local_pref {wanted} is not between the VPN's {low} and the standby's {high} for {move.cloud}"
         )
     return wanted
-
-
-def _held(moment: Moment, path: Path) -> list[int | None]:
-    """The local-preference of each route that is held over the path; None where the router names none."""
-    prefixes = [str(p.prefix) for p in moment.site.cloud(path.cloud).prefixes]
-    return [route.local_pref for route in (over(moment, path, prefix) for prefix in prefixes) if route]
-
-
-def _tunnel(moment: Moment, path: Path) -> list[int]:
-    """A tunnel's preferences as observed, and as declared: one that is down or unseen may be back at any moment."""
-    policy = moment.site.session(path.session).policy
-    declared = [policy.local_pref] if policy else []
-    return [*declared, *(pref for pref in _held(moment, path) if pref is not None)]
 
 
 def _prefixes(moment: Moment, path: Path) -> list[str]:
@@ -207,23 +181,6 @@ def _community(session: Session, running: str) -> str:
     return " ".join(sorted({AWS_LOW, *values} - (AWS_CLASSES - {AWS_LOW}) - {"additive"}))
 
 
-def _changes(edit: Edit) -> bool:
-    """A clause that already says what it should is left alone: before and after could not be told apart."""
-    return foreign_change(replace(edit, before=edit.expected), edit.before) is not None
-
-
-def _refuse_unknown_way_out(health: CloudHealth) -> None:
-    unseen = ", ".join(health.unseen_routers)
-    if unseen or not health.carried_by:
-        why = f"{unseen} cannot be asked" if unseen else "no router has a route"
-        raise CannotPlan(f"who carries {health.name} now is not known ({why}): an undo could not be proven")
-
-
-def _sends(router: str, lines: tuple[str, ...], made: Drain) -> tuple[dict[str, Any], ...]:
-    """The configuration as one group, then the soft clear without which FRR waits 5 s to act."""
-    return ({"router": router, "configure": list(lines)}, {"router": router, "exec": made.soft_clear})
-
-
 def _expected(cloud: str, survivor: str) -> tuple[dict[str, str], ...]:
     return (
         {"what": f"{cloud} out", "want": survivor},
@@ -231,70 +188,6 @@ def _expected(cloud: str, survivor: str) -> tuple[dict[str, str], ...]:
         {"what": f"{cloud} coverage", "want": "nothing lost"},
         {"what": "OT ranges", "want": "no overlap"},
     )
-
-
-def _kept(edit: Edit) -> dict[str, Any]:
-    def clause(kept: Clause) -> dict[str, Any]:
-        return {"name": kept.name, "action": kept.action, "seq": kept.seq, "lines": list(kept.lines)}
-
-    return {
-        "before": clause(edit.before),
-        "expected": clause(edit.expected),
-        "lines": list(edit.lines),
-        "undo": list(edit.undo),
-    }
-
-
-def _edits(step: StepDef) -> list[Edit]:
-    def clause(kept: Mapping[str, Any]) -> Clause:
-        return Clause(kept["name"], kept["action"], kept["seq"], tuple(kept["lines"]))
-
-    return [
-        Edit(clause(kept["before"]), tuple(kept["lines"]), tuple(kept["undo"]), clause(kept["expected"]))
-        for kept in step.args["edits"]
-    ]
-
-
-def _found(step: StepDef, running: str) -> list[Clause]:
-    return [read_clause(running, edit.before.name, edit.before.seq) for edit in _edits(step)]
-
-
-def _restores(step: StepDef, phase: Phase) -> bool:
-    """Whether a phase puts back what was saved: an undo does, and the `do` of a run that undoes another."""
-    return (phase == "undo") != bool(step.args.get("inverse"))
-
-
-async def _refuse_foreign(router: RouterPort, step: StepDef) -> None:
-    """A look directly before the sends. A clause that cannot be read is no licence to write it."""
-    try:
-        foreign = _states(step, await router.running_config())[1]
-    except InterlockError as error:
-        raise NotSent(str(error)) from error
-    if foreign:
-        raise NotSent("\n".join(foreign))
-
-
-def _states(step: StepDef, running: str) -> tuple[set[str], list[str]]:
-    """Which phase each clause is in: as saved means byte for byte; and foreign changes in words."""
-    saved: Phase = "undo" if _restores(step, "undo") else "do"
-    moved: Phase = "do" if saved == "undo" else "undo"
-    states, foreign = set[str](), []
-    for edit, found in zip(_edits(step), _found(step, running), strict=True):
-        stranger = foreign_change(edit, found)
-        if stranger:
-            foreign.append(str(stranger))
-        states.add(saved if found == edit.before else moved)
-    return states, foreign
-
-
-async def _configured(scene: Scene, step: StepDef, phase: Phase) -> Line:
-    words = "byte for byte as before" if _restores(step, phase) else "as planned"
-    try:
-        states, foreign = _states(step, await scene.router(step.args["router"]).running_config())
-    except InterlockError as error:
-        return line("configuration", words, f"could not be read: {error}", ok=None)
-    now = "changed by somebody else" if foreign else words if states == {phase} else "not so"
-    return line("configuration", words, now, ok=now == words)
 
 
 def _moved(scene: Scene, since: Snapshot, step: StepDef) -> list[Line]:
@@ -307,9 +200,9 @@ def _moved(scene: Scene, since: Snapshot, step: StepDef) -> list[Line]:
     if overlap["ok"] and since.fact(Kind.ADVERTISED, leaving, Advertised) is None:
         overlap = overlap | {"now": f"what {leaving} advertises now is unknown", "ok": None}
     return [
-        _way(f"{cloud.name} out", (survivor,), cloud.carried_by, known=not cloud.unseen_routers),
-        _way(f"{cloud.name} back", (survivor,), cloud.way_back.paths, known=bool(cloud.way_back.paths)),
-        _coverage(cloud),
+        way(f"{cloud.name} out", (survivor,), cloud.carried_by, known=not cloud.unseen_routers),
+        way(f"{cloud.name} back", (survivor,), cloud.way_back.paths, known=bool(cloud.way_back.paths)),
+        coverage(cloud),
         overlap,
     ]
 
@@ -323,24 +216,7 @@ def _back(scene: Scene, since: Snapshot, step: StepDef) -> list[Line]:
         return [line(f"{cloud.name} out", leaving.name, f"{leaving.name} is down: {leaving.why}", ok=True)]
     # A router that the undo does not touch, dead perhaps, must not keep the rest of a rollback waiting.
     seen = step.args["router"] not in cloud.unseen_routers
-    lines = [_way(f"{cloud.name} out", out, cloud.carried_by, known=seen)]
+    lines = [way(f"{cloud.name} out", out, cloud.carried_by, known=seen)]
     if back and not cloud.unseen_routers:  # a way back that was not known before cannot be compared
-        lines.append(_way(f"{cloud.name} back", back, cloud.way_back.paths, known=bool(cloud.way_back.paths)))
+        lines.append(way(f"{cloud.name} back", back, cloud.way_back.paths, known=bool(cloud.way_back.paths)))
     return lines
-
-
-def _way(what: str, want: tuple[str, ...], now: tuple[str, ...], *, known: bool) -> Line:
-    """Paths as seen beside paths as wanted; what one router does is not known while another cannot be asked."""
-    known = known and bool(want) and bool(now)
-    shown = ", ".join(now) or "unknown"
-    if now and not known:
-        shown += ", not all known"
-    return line(what, ", ".join(want) or "unknown", shown, ok=now == want if known else None)
-
-
-def _coverage(cloud: CloudHealth) -> Line:
-    known = bool(cloud.carried_by) and not cloud.unseen_routers
-    now = ", ".join(cloud.lost) or "nothing lost"
-    return line(
-        f"{cloud.name} coverage", "nothing lost", now if known else "unknown", ok=not cloud.lost if known else None
-    )

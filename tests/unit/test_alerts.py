@@ -83,6 +83,14 @@ def test_anything_else_that_is_announced_is_a_leak(prefix: str) -> None:
     assert alerts(sent)[f"leak:{PRIMARY}:{prefix}"].severity == "critical"
 
 
+def test_the_longer_prefixes_that_force_the_vpn_are_sanctioned_on_a_tunnel_and_a_leak_anywhere_else() -> None:
+    half = Advertised((Advert("10.10.0.0/17", (65010,)), Advert("10.10.0.0/18", (65010,))))
+    found = alerts(*(seen(Kind.ADVERTISED, session, half) for session in ("vpn-azure-1", "er-primary")))
+    assert sorted(name for name in found if name.startswith("leak:")) == [
+        "leak:azure/er-primary:10.10.0.0/17", "leak:azure/er-primary:10.10.0.0/18", "leak:azure/vpn-1:10.10.0.0/18",
+    ]  # fmt: skip
+
+
 def test_a_prefix_of_the_other_cloud_says_towards_whom_it_is_sanctioned() -> None:
     only = SITE.on_prem.prefixes[0].model_copy(update={"towards": ("azure",)})
     on_prem = SITE.on_prem.model_copy(update={"prefixes": (only, *SITE.on_prem.prefixes[1:])})

@@ -78,6 +78,34 @@ def test_a_prefix_of_ours_that_the_cloud_does_not_hold_is_lost_though_the_load_c
     assert found.lost == ("10.11.0.0/16 back",)
 
 
+HALVES = ("10.10.0.0/17", "10.10.128.0/17")
+
+
+def by_tables(*rows: CloudRoute) -> CloudHealth:
+    return azure(without(healthy(SITE), Kind.LINK, "edge-1 ").with_observations([table(*rows)]))
+
+
+def test_the_way_back_in_a_table_is_the_longest_match_of_each_piece() -> None:
+    rest = [CloudRoute(str(p.prefix), ("azure/er-primary",)) for p in SITE.on_prem.prefixes]
+    one = by_tables(*rest, CloudRoute(HALVES[0], ("azure/vpn-1",)))
+    assert one.way_back.paths == ("azure/er-primary", "azure/vpn-1")
+    both = by_tables(rest[0], *(CloudRoute(half, ("azure/vpn-1", "azure/vpn-2")) for half in HALVES), rest[1])
+    assert both.way_back.paths == ("azure/er-primary", "azure/vpn-1", "azure/vpn-2"), "the other prefix has no halves"
+
+
+def test_a_prefix_is_held_by_its_halves_and_lost_where_a_longer_one_leads_nowhere() -> None:
+    other = CloudRoute("10.11.0.0/16", ("azure/er-primary",))
+    assert by_tables(other, *(CloudRoute(half, ("azure/vpn-1",)) for half in HALVES)).lost == ()
+    assert by_tables(other, CloudRoute(HALVES[0], ("azure/vpn-1",))).lost == ("10.10.0.0/16 back",)
+    whole = CloudRoute("10.10.0.0/16", ("azure/er-primary",))
+    assert by_tables(other, whole, CloudRoute(HALVES[0], ())).lost == ("10.10.0.0/16 back",)
+
+
+def test_the_probes_own_addresses_are_no_way_back() -> None:
+    rest = [CloudRoute(str(p.prefix), ("azure/er-primary",)) for p in SITE.on_prem.prefixes]
+    assert by_tables(*rest, CloudRoute("10.10.255.3/32", ("azure/vpn-1",))).way_back.paths == ("azure/er-primary",)
+
+
 def test_a_healthy_site_has_lost_nothing() -> None:
     found = azure(healthy(SITE))
     assert (found.lost, found.unseen_routers) == ((), ())

@@ -176,10 +176,17 @@ def test_what_is_not_known_is_said_and_proves_nothing() -> None:
 
 
 def test_a_longer_match_of_the_vpn_takes_traffic_already_and_probe_addresses_do_not_count() -> None:
-    more = announced("vpn-azure-1", "10.10.0.0/16", "10.11.0.0/16", "10.11.128.0/17", "10.10.255.3/32")
+    more = announced("vpn-azure-1", "10.10.0.0/16", "10.11.0.0/16", "10.11.128.0/18", "10.10.255.3/32")
     counted = seen(Kind.SESSION_THERE, "azure/vpn-1", SessionThere(up=True, state="up", received=4), age_s=0.1)
     _, back = compared(more, counted)
-    assert (back.missing, back.taken) == ((), nets("10.11.128.0/17"))
+    assert (back.missing, back.taken) == ((), nets("10.11.128.0/18"))
+
+
+def test_the_longer_prefixes_that_force_the_vpn_are_taken_on_purpose() -> None:
+    halves = announced("vpn-azure-1", "10.10.0.0/16", "10.11.0.0/16", "10.11.0.0/17", "10.11.128.0/17")
+    counted = seen(Kind.SESSION_THERE, "azure/vpn-1", SessionThere(up=True, state="up", received=4), age_s=0.1)
+    _, back = compared(halves, counted)
+    assert (back.missing, back.taken) == ((), ())
 
 
 def test_what_the_cloud_says_it_accepted_outweighs_what_we_announce() -> None:

@@ -100,6 +100,15 @@ def test_a_line_that_is_not_listed_refuses_its_whole_group(line: str) -> None:
     assert "refused" in str(guard.may_configure([*LINES, line], "run"))
 
 
+@pytest.mark.parametrize("line", ["network 10.10.0.0/17", "no network 10.10.0.0/17"])
+def test_only_the_prefixes_named_at_the_door_are_originated_or_withdrawn(line: str) -> None:
+    group = ["router bgp 65010", "address-family ipv4 unicast", line]
+    assert guard.may_configure(group, "run", frozenset({"10.10.0.0/17"})) is None
+    assert "refused" in str(guard.may_configure(group, "run", frozenset({"10.10.128.0/17"})))
+    assert "refused" in str(guard.may_configure(group, "run"))
+    assert "may not configure" in str(guard.may_configure(group, "read", frozenset({"10.10.0.0/17"})))
+
+
 @pytest.mark.parametrize(
     "command", ["clear bgp *", "clear bgp ipv4 unicast 10.255.1.2", "show bgp json | include x", ""]
 )
