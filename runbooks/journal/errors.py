@@ -83,5 +83,9 @@ class JournalUnavailable(JournalError):
         self.where, self.why = where, why
 
 
+class CommitUnknown(JournalUnavailable):
+    """The connection went while committing: whether the entry is there, only its uid can tell."""
+
+
 class UnfitStorage(JournalError):
     """The journal cannot live where it was put, or the file there is not one that this version can use."""

@@ -75,6 +75,7 @@ class Draft:
     attempt: int | None = None
     reply_to: int | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    db_user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,11 +161,11 @@ def here(user: str = "alice", *, dead: bool = False) -> Identity:
 
 @asynccontextmanager
 async def console(
-    path: Path, world: World, user: str = "alice", *, dead: bool = False, **more: Any
+    where: Path | str, world: World, user: str = "alice", *, dead: bool = False, lease_s: float = 15.0, **more: Any
 ) -> AsyncIterator[tuple[MortalJournal, Engine]]:
-    """One console on a journal file. `dead`: to the next console it looks like a process that is gone."""
+    """One console on a journal. `dead`: to the next console it looks like a process that is gone."""
     journal = await MortalJournal.open(
-        path, identity=here(user, dead=dead), now=lambda: datetime.now(UTC), new_id=new_id
+        where, identity=here(user, dead=dead), now=lambda: datetime.now(UTC), new_id=new_id, lease_s=lease_s
     )
     journal.moment = world.moment
     settings: dict[str, Any] = {"boottime": monotonic, "gate_poll_s": 0.01} | more
