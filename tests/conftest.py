@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from runbooks.journal.where import Where
 from tests import postgres
 
 # CI runs on shared cores: a slow example is not a bug.
@@ -78,3 +79,10 @@ def pg_cluster() -> Iterator[postgres.Cluster]:
 def pg_database(pg_cluster: postgres.Cluster) -> str:
     """The URL of an empty database."""
     return pg_cluster.database()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
+    """A place for a new journal, on each engine."""
+    place: Where = tmp_path / "state" / "journal.db"
+    return place if request.param == "sqlite" else str(request.getfixturevalue("pg_database"))

@@ -156,6 +156,7 @@ def append(draft: Draft, expect_seq: int | None, views: Views) -> Body[tuple[Eve
     known = yield from _known(draft)
     if known:
         return known, (yield from _view(head, views))
+    draft = draft.timed()
     _permit(draft, head)
     if expect_seq is not None and head.seq != expect_seq:
         raise Conflict(draft.run_id, expect_seq, head.seq)
@@ -171,9 +172,12 @@ def create(new: NewRun, draft: Draft, host: str) -> Body[tuple[Event, RunView]]:
     steps_of(new.definition)
     definition = canonical(new.definition)
     sha = sha256(definition)
+    yield from _in_turn()
+    draft = draft.timed()
     run_id = yield from _next_run_id(draft.ts)
     draft = replace(draft, run_id=run_id, fence=1)
     locks = yield from _take_locks(run_id, sorted(set(new.locks)), draft.ts)
+    draft = draft.timed()  # not before the run that had the locks was closed
     yield (
         f"INSERT INTO run ({', '.join(_RUN)}, lease_until) VALUES ({', '.join('?' * len(_RUN))}, {LEASE})",  # noqa: S608 - column names are ours
         (
@@ -213,7 +217,7 @@ def claim(draft: Draft, alive: Alive, views: Views, *, force: bool) -> Body[tupl
         (draft.console, draft.actor, fence, head.run_id),
     )
     data = {"from": head.driver, "forced": undead}
-    return (yield from _write(replace(head, fence=fence), replace(draft, fence=fence, data=data), views))
+    return (yield from _write(replace(head, fence=fence), replace(draft.timed(), fence=fence, data=data), views))
 
 
 def release(draft: Draft, views: Views) -> Body[tuple[Event, RunView]]:
@@ -222,7 +226,7 @@ def release(draft: Draft, views: Views) -> Body[tuple[Event, RunView]]:
     if known := (yield from _known(draft)):
         return known, (yield from _view(head, views))
     _permit(draft, head)
-    written = yield from _write(head, draft, views)
+    written = yield from _write(head, draft.timed(), views)
     yield "UPDATE run SET driver = NULL, driver_user = NULL WHERE run_id = ?", (head.run_id,)
     return written
 
@@ -338,10 +342,14 @@ def _take_locks(run_id: str, resources: Sequence[str], ts: datetime) -> Body[dic
     return fences
 
 
-def _next_run_id(ts: datetime) -> Body[str]:
-    """R-20261123-07: readable at 03:00, and over the telephone. Runs are created one after the other."""
+def _in_turn() -> Body[None]:
+    """Runs are created one after the other, each with the next number."""
     yield _KNOW, (_COUNTING,)
     yield f"SELECT fence FROM res_lock WHERE resource = ? {FOR_UPDATE}", (_COUNTING,)  # noqa: S608 - a constant
+
+
+def _next_run_id(ts: datetime) -> Body[str]:
+    """R-20261123-07: readable at 03:00, and over the telephone."""
     prefix = f"R-{ts:%Y%m%d}-"
     rows = yield "SELECT run_id FROM run WHERE run_id LIKE ?", (prefix + "%",)
     last = max((int(row[0].removeprefix(prefix)) for row in rows), default=0)

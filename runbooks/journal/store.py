@@ -175,7 +175,7 @@ class Journal:
     def _draft(self, run_id: str, kind: str, *, uid: str = "", **entry: Any) -> Draft:
         user, console = self.identity.user, self.console
         return Draft(
-            run_id, uid or self._new_id(), self._now(), kind, user, console, db_user=self._engine.db_user, **entry
+            run_id, uid or self._new_id(), self._now, kind, user, console, db_user=self._engine.db_user, **entry
         )
 
     async def _commit(self, write: Callable[[], Written]) -> Event:
@@ -184,9 +184,9 @@ class Journal:
 
     async def _land(self, write: Callable[[], Written]) -> Event:
         try:
-            event, view = await self._engine.transact(_under_the_lock(write))
+            event, view = await self._engine.transact(write())
         except CommitUnknown:  # its answer was lost: offered again, the same uid is written once
-            event, view = await self._engine.transact(_under_the_lock(write))
+            event, view = await self._engine.transact(write())
         self._views[event.run_id] = view
         if view.closed:
             del self._views[event.run_id]
@@ -205,8 +205,3 @@ class Journal:
             "INSERT INTO console VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (self.console, here.host, here.boot_id, here.pid, here.pid_start, here.user, now, now),
         )
-
-
-def _under_the_lock(write: Callable[[], Written]) -> Written:
-    """Draft the entry only when the write lock is held: of two consoles' clocks, `ts` then follows `seq`."""
-    return (yield from write())

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -39,13 +39,6 @@ from tests.engine.little_device import World, book, console, here, new_id
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "state" / "journal.db"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def where(request: pytest.FixtureRequest) -> Where:
-    """The same journal on both engines."""
-    name = "file" if request.param == "sqlite" else "pg_database"
-    return cast("Where", request.getfixturevalue(name))
 
 
 @pytest.fixture
