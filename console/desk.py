@@ -12,12 +12,11 @@ from functools import partial
 from typing import Any
 
 from connectors.errors import NotFound
-from connectors.redact import redactor
 from connectors.routers.session import RouterSession
 from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
 from console.fail import Refused
-from console.folders import state_dir
+from console.journals import open_journal
 from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
 from network.inventory import Site
@@ -26,7 +25,7 @@ from runbooks.book import found, parse
 from runbooks.covered import moved
 from runbooks.effects import Operator, Ports
 from runbooks.engine import Engine, view_of
-from runbooks.journal import DriverAlive, Identity, Journal, LockHeld, NewRun, RunRow
+from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
 from runbooks.parameters import bound
 from runbooks.perform import Performer
@@ -39,17 +38,6 @@ from runbooks.verbs import ACTIONS
 from runbooks.view import RunView
 
 RUNNING_CONFIG = "show running-config"
-
-
-async def open_journal(user: str, mode: str) -> Journal:
-    """This user's journal, beside the other state."""
-    return await Journal.open(
-        state_dir() / "journal.db",
-        identity=Identity.here(user, mode.upper()),
-        now=utc_now,
-        new_id=lambda: uuid.uuid4().hex,
-        redact=redactor.data,
-    )
 
 
 class LiveRouter:

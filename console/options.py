@@ -16,4 +16,7 @@ Write = Annotated[bool, typer.Option("--write", help="Allow changes. Without it 
 Change = Annotated[str | None, typer.Option("--change", help="The ServiceNow change this run belongs to.")]
 Prompt = Annotated[bool, typer.Option("--prompt", help="Ask line by line.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm what one operator may confirm.")]
+JournalAt = Annotated[
+    str | None, typer.Option("--journal", help="postgresql://… or a file; else INTERLOCK_JOURNAL, config, our own.")
+]
 Words = Annotated[list[str] | None, typer.Argument(help="key=value …")]

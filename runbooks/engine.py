@@ -39,6 +39,7 @@ from runbooks.ops import (
     Wait,
     observed_as,
 )
+from runbooks.outage import LookAgain
 from runbooks.reading import Reader
 from runbooks.view import RunView
 
@@ -79,7 +80,15 @@ class Engine:
         and the next driver looks before anything else.
         """
         row = await self.journal.run(run_id)
-        async with Hold(self.journal, row, fence, self.ports.notes, self.tell_s) as hold:
+        async with Hold(
+            self.journal,
+            row,
+            fence,
+            self.ports.notes,
+            self.tell_s,
+            outage=self.ports.outage,
+            boottime=self.boottime,
+        ) as hold:
             drive = _Drive(self, hold, until_confirm)
             while await drive.step_on():
                 pass
@@ -116,8 +125,8 @@ class _Drive:
         self._hold.stop_if_lost()
         try:
             return await self._perform(next_op(self._hold.view))
-        except Conflict:
-            return True  # the log grew since the operation was chosen: choose again
+        except (Conflict, LookAgain):
+            return True  # the log is not what it was when the operation was chosen: choose again
 
     async def _perform(self, op: Op) -> bool:  # noqa: C901 - one case for each operation, none with logic
         match op:

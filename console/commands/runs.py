@@ -11,9 +11,10 @@ from pathlib import Path
 
 from console import rundoc
 from console.commands.status import collect
-from console.desk import Desk, at_desk, open_journal
+from console.desk import Desk, at_desk
 from console.exits import Exit
 from console.fail import Refused, UsageError
+from console.journals import open_journal
 from console.sites import Chosen, choose
 from console.wiring import watching
 from runbooks.book import found

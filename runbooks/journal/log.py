@@ -270,6 +270,10 @@ def _known(draft: Draft) -> Body[Event | None]:
     return event
 
 
+def lives(console: str, alive: Alive) -> Body[bool]:
+    return (yield from _other_lives(console, "", alive))
+
+
 def _other_lives(driver: str, here: str, alive: Alive) -> Body[bool]:
     if driver == here:
         return False

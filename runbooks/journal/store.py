@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Self
 
 from runbooks.journal import log, verify
@@ -13,6 +15,7 @@ from runbooks.journal.errors import CommitUnknown, JournalUnavailable
 from runbooks.journal.follow import Pulse
 from runbooks.journal.identity import Identity, is_alive
 from runbooks.journal.records import ChainReport, Draft, NewRun, RunRow, stamp
+from runbooks.journal.spool import Entry, Spool
 from runbooks.journal.where import Where
 from runbooks.model import Event, Phase
 from runbooks.view import RunView
@@ -37,7 +40,8 @@ class Journal:
         redact: Callable[[Any], Any],
     ) -> None:
         self.identity = identity
-        self._engine, self._now, self._new_id, self._redact = engine, now, new_id, redact
+        self._engine, self.now, self._new_id, self._redact = engine, now, new_id, redact
+        self.spool: Spool | None = None
         self.console = f"{identity.host}/{identity.pid}/{new_id()}/{identity.mode}"
         self._views: dict[str, RunView] = {}
         self._pulse = Pulse(engine.growth)
@@ -52,21 +56,31 @@ class Journal:
         new_id: Callable[[], str],
         redact: Callable[[Any], Any] = lambda data: data,
         lease_s: float = LEASE_S,
+        spool: Path | None = None,
     ) -> Self:
         """Open or create the journal in a local file, or in a PostgreSQL database for several hosts.
 
-        `now` gives UTC, on any thread. Raises UnfitStorage.
+        `now` gives UTC, on any thread. `spool` is a local file for a shared journal's outages: with it a driver
+        holds through one, without it an outage is an error. Raises UnfitStorage.
 
         `redact` returns a copy of an entry's data without secrets: nothing that is written here can be
         taken out again. (A definition is shown and approved before it is written, so it is not touched.)
         """
         engine = await open_engine(where, new_id(), lease_s)
         journal = cls(engine, identity, now, new_id, redact)
-        await engine.transact(journal._register())
+        try:
+            await engine.transact(journal._register())
+            if spool is not None and engine.lease_s is not None:
+                journal.spool = await Spool.open(spool)
+        except BaseException:
+            await journal.close()
+            raise
         return journal
 
     async def close(self) -> None:
         await self._pulse.close()
+        if self.spool is not None:
+            await self.spool.close()
         await self._engine.close()
 
     # -- writing
@@ -98,12 +112,19 @@ class Journal:
         Raises FenceLost when another console has taken the run over, FenceNeeded when the kind is the
         driver's, Conflict when `expect_seq` is not the head, RunClosed, UnknownRun, UidReused.
         """
-        uid = uid or self._new_id()
         place = {"step": step, "phase": phase, "attempt": attempt, "reply_to": reply_to}
-        entry = {"data": self._redact(data or {}), "fence": fence, "uid": uid, **place}
+        draft = {"data": self._redact(data or {}), "fence": fence, "uid": uid or self._new_id(), **place}
         return await self._commit(
-            lambda: log.append(self._draft(run_id, kind, **entry), expect_seq, self._views),
+            lambda: log.append(self._draft(run_id, kind, **draft), expect_seq, self._views),
         )
+
+    def entry(
+        self, run_id: str, kind: str, *, data: Mapping[str, Any] | None = None, uid: str | None = None, **place: Any
+    ) -> Entry:
+        """Return an entry by this console, without secrets, that can wait in the spool."""
+        user, at = self.identity.user, stamp(self.now())
+        redacted = self._redact(data or {})
+        return Entry(run_id, uid or self._new_id(), at, kind, user, self.console, data=redacted, **place)
 
     async def claim(self, run_id: str, *, force: bool = False) -> int:
         """Become the driver and return the new fence. Raises DriverAlive, RunClosed, UnknownRun."""
@@ -144,6 +165,11 @@ class Journal:
         """Return one run. Raises UnknownRun."""
         return (await self._engine.query(log.runs(self._alive, run_id)))[0]
 
+    async def console_is_gone(self, console: str) -> bool:
+        """Whether a console that ran on this host is proven to run no more."""
+        lives = await self._engine.query(log.lives(console, lambda other: is_alive(other, self.identity)))
+        return console != self.console and not lives
+
     async def orphans(self) -> list[RunRow]:
         """Return the open runs that nobody alive drives."""
         return [run for run in await self.runs() if run.orphaned]
@@ -175,7 +201,7 @@ class Journal:
     def _draft(self, run_id: str, kind: str, *, uid: str = "", **entry: Any) -> Draft:
         user, console = self.identity.user, self.console
         return Draft(
-            run_id, uid or self._new_id(), self._now, kind, user, console, db_user=self._engine.db_user, **entry
+            run_id, uid or self._new_id(), self.now, kind, user, console, db_user=self._engine.db_user, **entry
         )
 
     async def _commit(self, write: Callable[[], Written]) -> Event:
@@ -191,6 +217,9 @@ class Journal:
         if view.closed:
             del self._views[event.run_id]
         self._pulse.beat()
+        if self.spool is not None:
+            with suppress(JournalUnavailable):  # the journal has it: a full disk here is no reason to stop
+                await self.spool.mirror(event)
         return event
 
     def _alive(self, other: Identity) -> bool:
@@ -200,7 +229,7 @@ class Journal:
         return is_alive(other, self.identity)
 
     def _register(self) -> log.Body[None]:
-        here, now = self.identity, stamp(self._now())
+        here, now = self.identity, stamp(self.now())
         yield (
             "INSERT INTO console VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (self.console, here.host, here.boot_id, here.pid, here.pid_start, here.user, now, now),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +14,10 @@ import pytest
 from runbooks.journal import DriverAlive, FenceLost, Identity, Journal, JournalUnavailable, NewRun, UnfitStorage
 from runbooks.journal.where import parse, shown
 from tests.engine.little_device import World, book, console, here, new_id, until
+from tests.engine.shared_journal import Wire, elsewhere
 from tests.postgres import Cluster
 
 pytestmark = pytest.mark.postgres
-
-
-def elsewhere(user: str = "bob") -> Identity:
-    """A console on another machine, of which nothing can be proven from here."""
-    return replace(here(user), host="another-host", boot_id="another-boot")
 
 
 @asynccontextmanager
@@ -33,47 +28,6 @@ async def opened(url: str, identity: Identity | None = None, lease_s: float = 15
         yield journal
     finally:
         await journal.close()
-
-
-class Wire:
-    """A line to the server that can be cut: at once, or as soon as a commit has been sent through it."""
-
-    def __init__(self, port: int) -> None:
-        self._server_port, self.port = port, 0
-        self.cut_after_commit, self.commits = False, 0
-        self._open: list[asyncio.StreamWriter] = []
-
-    async def __aenter__(self) -> Wire:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        self._open += [writer, far_writer]
-        back = asyncio.create_task(self._pump(far_reader, writer))
-        while data := await reader.read(65536):
-            committing = b"COMMIT" in data
-            self.commits += committing
-            if committing and self.cut_after_commit:
-                self.cut_after_commit = False
-                back.cancel()
-                far_writer.write(data)
-                await far_reader.read(1)  # the server has answered, so it is written; nobody hears it
-                writer.transport.abort()
-                return
-            far_writer.write(data)
-        back.cancel()
-        far_writer.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
 
 
 async def test_commit_whose_answer_was_lost_is_written_once(pg_cluster: Cluster, pg_database: str) -> None:
@@ -160,7 +114,7 @@ async def test_follower_outlives_the_server(pg_cluster: Cluster, pg_database: st
 
         async def follow() -> None:
             async for event in other.follow(run, after=1):
-                seen.append(event.kind)
+                seen.append(event.kind)  # noqa: PERF401 - each as it comes
 
         following = asyncio.create_task(follow())
         await journal.append(run, "note.before")
