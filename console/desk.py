@@ -23,7 +23,7 @@ from network.inventory import Site
 from network.snapshot import Snapshot
 from runbooks.book import found, parse
 from runbooks.covered import moved
-from runbooks.effects import Operator, Ports
+from runbooks.effects import Operator, Outage, Ports, Unattended
 from runbooks.engine import Engine, view_of
 from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
@@ -98,8 +98,11 @@ class LiveScene:
 class Desk:
     """One operator's desk. While `write` is False nothing but plans, and the abort of what runs, leaves it."""
 
-    def __init__(self, watch: Watch, journal: Journal, operator: Operator, *, write: bool) -> None:
+    def __init__(
+        self, watch: Watch, journal: Journal, operator: Operator, *, write: bool, outage: Outage | None = None
+    ) -> None:
         self.journal = journal
+        self._outage = outage or Unattended()
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
         self._gates: dict[str, ChangeGate] = {}
@@ -309,7 +312,7 @@ class Desk:
 
     def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
         notes = WorkNotes(self._tickets, ticket)
-        ports = Ports(Performer(self._scene), gate, notes, self._operator)
+        ports = Ports(Performer(self._scene), gate, notes, self._operator, self._outage)
         return Engine(
             self.journal,
             ports,
@@ -323,11 +326,13 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def at_desk(watch: Watch, operator: Operator, *, write: bool) -> AsyncIterator[Desk]:
+async def at_desk(
+    watch: Watch, operator: Operator, *, write: bool, outage: Outage | None = None
+) -> AsyncIterator[Desk]:
     """A desk for as long as the block lasts."""
     who = await watch.session.operator()
     journal = await open_journal(who.name, watch.site.mode)
-    desk = Desk(watch, journal, operator, write=write)
+    desk = Desk(watch, journal, operator, write=write, outage=outage)
     try:
         yield desk
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import uuid
@@ -12,6 +13,8 @@ from console.fail import UsageError
 from console.folders import config_dir, state_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runbooks.journal import Journal
     from runbooks.journal.where import Where
 
@@ -39,20 +42,44 @@ async def open_journal(user: str, mode: str) -> Journal:
     """This user's journal: a file beside the other state, or the one that several hosts share."""
     from connectors.redact import redactor
     from console.wiring import utc_now
-    from runbooks.journal import Identity, Journal
+    from runbooks.journal import Identity, Journal, JournalUnavailable
     from runbooks.journal.drain import deliver_leftovers
 
-    journal = await Journal.open(
-        journal_place(),
-        identity=Identity.here(user, mode.upper()),
-        now=utc_now,
-        new_id=lambda: uuid.uuid4().hex,
-        redact=redactor.data,
-        spool=state_dir() / "spool.db",
-    )
+    spool = state_dir() / "spool.db"
+    try:
+        journal = await Journal.open(
+            journal_place(),
+            identity=Identity.here(user, mode.upper()),
+            now=utc_now,
+            new_id=lambda: uuid.uuid4().hex,
+            redact=redactor.data,
+            spool=spool,
+        )
+    except JournalUnavailable:
+        await _say_what_is_known_here(spool)
+        raise
     if delivered := await deliver_leftovers(journal):
         print(f"interlock: {delivered} entries from before an outage are in the journal now", file=sys.stderr)
     return journal
+
+
+async def _say_what_is_known_here(spool: Path) -> None:
+    """A journal that is away is never replaced by an empty one; what this host itself wrote can still be read."""
+    from runbooks.journal.spool import Spool
+
+    if not await asyncio.to_thread(spool.exists):
+        return
+    mirror = await Spool.open(spool)
+    try:
+        for run_id, last, waiting in await mirror.summary():
+            told = f"{last.kind} {last.step or ''}".rstrip()
+            print(
+                f"interlock: {run_id} as this host knows it (read-only): last {told} at {last.ts[:19]}Z"
+                f" by {last.actor}; {waiting} entries wait for the journal",
+                file=sys.stderr,
+            )
+    finally:
+        await mirror.close()
 
 
 def _parsed(text: str, source: str) -> Where:

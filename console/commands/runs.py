@@ -15,6 +15,7 @@ from console.desk import Desk, at_desk
 from console.exits import Exit
 from console.fail import Refused, UsageError
 from console.journals import open_journal
+from console.line_outage import LineOutage
 from console.sites import Chosen, choose
 from console.wiring import watching
 from runbooks.book import found
@@ -116,6 +117,8 @@ class Person:
 
     def __init__(self, *, asks: bool) -> None:
         self.asks = asks
+        self.outage = LineOutage(self.ask if asks else None)
+        self._reading: asyncio.Task[str] | None = None
 
     async def confirm(self, view: RunView, step: StepDef) -> bool | None:  # noqa: ARG002 -- the step says it all
         """None when the input has ended: nobody answers, and the run waits for somebody who does."""
@@ -141,7 +144,10 @@ class Person:
     async def ask(self, question: str) -> str:
         """One line as typed; empty when the input has ended."""
         print(question, end="", file=sys.stderr, flush=True)
-        return await asyncio.to_thread(sys.stdin.readline)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+        # A question can be overtaken, the reading of a line cannot: the next question takes it over.
+        return await asyncio.shield(self._reading)
 
 
 def _person(how: str | None) -> Person:
@@ -250,7 +256,7 @@ async def _desk(chosen: Chosen, operator: str | None, person: Person, *, write: 
     async with watching(chosen, operator) as watch:
         await watch.session.pulse()
         await collect(watch)
-        async with at_desk(watch, person, write=write) as desk:
+        async with at_desk(watch, person, write=write, outage=person.outage) as desk:
             await _say_interrupted(desk.journal)
             yield desk
 

@@ -134,7 +134,7 @@ async def connected(
     async def desk() -> Desk:
         from console.desk import at_desk
 
-        return await stack.enter_async_context(at_desk(watch, person, write=False))
+        return await stack.enter_async_context(at_desk(watch, person, write=False, outage=person))
 
     return Connection(watch.collector, desk)
 

@@ -7,6 +7,7 @@ decides nothing, and every entry in it belongs to a run of the shared one.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -80,6 +81,15 @@ class Spool:
         kept = await self._engine.query(_entries("run_id = ? AND drained IS NOT NULL", run_id))
         return sorted((entry for entry in kept if entry.seq), key=lambda entry: entry.seq)
 
+    async def summary(self) -> list[tuple[str, Entry, int]]:
+        """Return each open run of this host: its id, its newest entry here, how many of its entries wait."""
+        newest: dict[str, Entry] = {}
+        waiting: Counter[str] = Counter()
+        for entry, drained in await self._engine.query(_all()):
+            newest[entry.run_id] = entry
+            waiting[entry.run_id] += not drained
+        return [(run, last, waiting[run]) for run, last in newest.items() if last.kind != "run.closed"]
+
     async def took(self, entry: Entry, moment: datetime) -> None:
         """Note that the journal has taken a waiting entry."""
         await self._engine.transact(_took(entry, stamp(moment)))
@@ -95,6 +105,11 @@ def _insert(entry: Entry, drained: str | None) -> Body[None]:
 def _entries(where: str, run_id: str) -> Body[list[Entry]]:
     rows = yield f"SELECT payload FROM spool WHERE {where} ORDER BY n", (run_id,)  # noqa: S608 - one of two constants
     return [Entry(**json.loads(row[0])) for row in rows]
+
+
+def _all() -> Body[list[tuple[Entry, bool]]]:
+    rows = yield "SELECT payload, drained IS NOT NULL FROM spool ORDER BY n", ()
+    return [(Entry(**json.loads(payload)), bool(drained)) for payload, drained in rows]
 
 
 def _runs() -> Body[list[str]]:
