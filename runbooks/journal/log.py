@@ -160,8 +160,6 @@ def append(draft: Draft, expect_seq: int | None, views: Views) -> Body[tuple[Eve
     _permit(draft, head)
     if expect_seq is not None and head.seq != expect_seq:
         raise Conflict(draft.run_id, expect_seq, head.seq)
-    if draft.fence is not None:
-        yield f"UPDATE run SET lease_until = {LEASE} WHERE run_id = ?", (head.run_id,)  # noqa: S608 - a constant
     return (yield from _write(head, draft, views))
 
 
@@ -292,13 +290,14 @@ def _write(head: _Head, draft: Draft, views: Views) -> Body[tuple[Event, RunView
     )
     digest = chain_hash(head.hash, columns)
     yield (
-        f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash) VALUES ({', '.join('?' * 16)})",  # noqa: S608 - column names are ours
-        (*columns, head.hash, digest),
+        f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash, sig) VALUES ({', '.join('?' * 17)})",  # noqa: S608 - column names are ours
+        (*columns, head.hash, digest, draft.signer.sign(digest.encode()) if draft.signer else None),
     )
     event = _event((*columns, digest))
     view = apply(view, event)
+    lease = f", lease_until = {LEASE}" if draft.fence is not None else ""
     yield (
-        "UPDATE run SET head_seq = ?, head_hash = ?, state = ?, direction = ? WHERE run_id = ?",
+        f"UPDATE run SET head_seq = ?, head_hash = ?, state = ?, direction = ?{lease} WHERE run_id = ?",  # noqa: S608 - constants
         (event.seq, digest, view.state, view.direction, head.run_id),
     )
     if view.closed and not head.closed:

@@ -15,6 +15,7 @@ from runbooks.journal.errors import CommitUnknown, JournalUnavailable
 from runbooks.journal.follow import Pulse
 from runbooks.journal.identity import Identity, is_alive
 from runbooks.journal.records import ChainReport, Draft, NewRun, RunRow, stamp
+from runbooks.journal.signing import SIGNED, Signer, signer_data
 from runbooks.journal.spool import Entry, Spool
 from runbooks.journal.where import Where
 from runbooks.model import Event, Phase
@@ -38,10 +39,12 @@ class Journal:
         now: Callable[[], datetime],
         new_id: Callable[[], str],
         redact: Callable[[Any], Any],
+        signer: Signer | None = None,
     ) -> None:
         self.identity = identity
         self._engine, self.now, self._new_id, self._redact = engine, now, new_id, redact
         self.spool: Spool | None = None
+        self._signer = signer
         self.console = f"{identity.host}/{identity.pid}/{new_id()}/{identity.mode}"
         self._views: dict[str, RunView] = {}
         self._pulse = Pulse(engine.growth)
@@ -57,17 +60,19 @@ class Journal:
         redact: Callable[[Any], Any] = lambda data: data,
         lease_s: float = LEASE_S,
         spool: Path | None = None,
+        signer: Signer | None = None,
     ) -> Self:
         """Open or create the journal in a local file, or in a PostgreSQL database for several hosts.
 
         `now` gives UTC, on any thread. `spool` is a local file for a shared journal's outages: with it a driver
-        holds through one, without it an outage is an error. Raises UnfitStorage.
+        holds through one, without it an outage is an error. `signer` signs this person's approvals.
+        Raises UnfitStorage.
 
         `redact` returns a copy of an entry's data without secrets: nothing that is written here can be
         taken out again. (A definition is shown and approved before it is written, so it is not touched.)
         """
         engine = await open_engine(where, new_id(), lease_s)
-        journal = cls(engine, identity, now, new_id, redact)
+        journal = cls(engine, identity, now, new_id, redact, signer)
         try:
             await engine.transact(journal._register())
             if spool is not None and engine.lease_s is not None:
@@ -112,7 +117,11 @@ class Journal:
         Raises FenceLost when another console has taken the run over, FenceNeeded when the kind is the
         driver's, Conflict when `expect_seq` is not the head, RunClosed, UnknownRun, UidReused.
         """
-        place = {"step": step, "phase": phase, "attempt": attempt, "reply_to": reply_to}
+        place: dict[str, Any] = {"step": step, "phase": phase, "attempt": attempt, "reply_to": reply_to}
+        signer = self._signer if kind in SIGNED else None
+        if signer is not None:
+            data = {**(data or {}), "signer": signer_data(signer)}
+        place["signer"] = signer
         draft = {"data": self._redact(data or {}), "fence": fence, "uid": uid or self._new_id(), **place}
         return await self._commit(
             lambda: log.append(self._draft(run_id, kind, **draft), expect_seq, self._views),

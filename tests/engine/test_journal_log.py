@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sqlite3
 import stat
@@ -14,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors.redact import Redactor
 from runbooks.journal import (
@@ -30,6 +32,7 @@ from runbooks.journal import (
     UnfitStorage,
     UnknownRun,
 )
+from runbooks.journal.signing import KeySigner
 from runbooks.journal.sqlite import refuse_remote
 from runbooks.journal.where import Where
 from runbooks.model import UnfitDefinition
@@ -314,6 +317,49 @@ async def test_tampering_is_named(where: Where, journal: Journal, statement: str
     assert reason in report.reason
     assert (untouched.run_id, untouched.ok) == (other, True)
     assert (await journal.verify(run)) == [report]
+
+
+# -- signed
+
+
+@pytest.fixture
+async def signing(where: Where) -> AsyncIterator[Journal]:
+    more: dict[str, Any] = {"now": lambda: datetime.now(UTC), "new_id": new_id}
+    signer = KeySigner(Ed25519PrivateKey.generate())
+    opened = await Journal.open(where, identity=here("bob"), signer=signer, **more)
+    yield opened
+    await opened.close()
+
+
+async def test_approval_is_signed_and_the_rest_is_not(where: Where, journal: Journal, signing: Journal) -> None:
+    row = await journal.create_run(book())
+    approval = await signing.append(row.run_id, "cmd.approve", step="a", data={"definition_sha": row.definition_sha})
+    await signing.append(row.run_id, "cmd.pause")
+    assert approval.data["signer"]["algorithm"] == "ed25519"
+    assert (await journal.verify(row.run_id))[0].ok
+
+
+OTHER = base64.b64encode(bytes(64)).decode()
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        (f"UPDATE event SET sig = '{OTHER}' WHERE seq = 2", "not by the key"),
+        ("UPDATE event SET sig = 'no base64' WHERE seq = 2", "not by the key"),
+        ("UPDATE event SET sig = NULL WHERE seq = 2", "missing"),
+        (f"UPDATE event SET sig = '{OTHER}' WHERE seq = 1", "nobody whom it names"),
+    ],
+)
+async def test_wrong_signature_is_named(
+    where: Where, journal: Journal, signing: Journal, statement: str, reason: str
+) -> None:
+    run = (await journal.create_run(book())).run_id
+    await signing.append(run, "cmd.approve", step="a")
+    tamper(where, statement)
+    (report,) = await journal.verify()
+    assert (report.ok, report.first_bad_seq) == (False, int(statement[-1]))
+    assert reason in report.reason
 
 
 # -- followers

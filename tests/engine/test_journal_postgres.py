@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -178,3 +180,36 @@ def test_other_schemes_are_refused() -> None:
     with pytest.raises(UnfitStorage, match="mysql:// is not known"):
         parse("mysql://db/journal")
     assert parse("postgresql://alice@db:5433/journal") == "postgresql://alice@db:5433/journal"
+
+
+FROZEN = """
+import asyncio, os, signal, sys
+from tests.engine.little_device import World, console
+
+def locked_and_frozen(run):
+    yield "SELECT 1 FROM run WHERE run_id = ? /*FOR UPDATE*/", (run,)
+    print("frozen", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+async def main():
+    async with console(sys.argv[1], World()) as (journal, _):
+        await journal._engine.transact(locked_and_frozen(sys.argv[2]))
+asyncio.run(main())
+"""
+
+
+async def test_console_frozen_in_a_transaction_does_not_keep_the_run_from_others(pg_database: str) -> None:
+    async with opened(pg_database) as journal:
+        row = await journal.create_run(book())
+        frozen = subprocess.Popen(
+            [sys.executable, "-c", FROZEN, pg_database, row.run_id], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert frozen.stdout is not None
+            assert await asyncio.to_thread(frozen.stdout.readline) == "frozen\n"
+            start = asyncio.get_running_loop().time()
+            await journal.append(row.run_id, "note.meanwhile")
+            assert asyncio.get_running_loop().time() - start > 0.5, "the row was never locked"
+        finally:
+            frozen.kill()
+            frozen.communicate(timeout=10)

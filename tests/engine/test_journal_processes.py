@@ -33,7 +33,7 @@ async def main():
         say(ready=True)
         sys.stdin.readline()
         won = 0
-        while won < 10:
+        while won < int(sys.argv[2]):
             try:
                 row = await journal.create_run(book(locks=["port:a", "port:b"]))
             except LockHeld:
@@ -71,8 +71,11 @@ def heard(process: subprocess.Popen[str]) -> dict[str, object]:
     return dict(json.loads(line))
 
 
-async def test_two_processes_never_hold_one_lock(where: Where) -> None:
-    racers = [start(RACE, str(where)) for _ in range(2)]  # both also create the file at the same moment
+@pytest.mark.parametrize(("processes", "rounds"), [(2, 10), (8, 2)])
+async def test_two_processes_never_hold_one_lock(where: Where, processes: int, rounds: int) -> None:
+    racers = [
+        start(RACE, str(where), str(rounds)) for _ in range(processes)
+    ]  # all also create the file at the same moment
     for racer in racers:
         assert heard(racer) == {"ready": True}
     for racer in racers:
@@ -80,9 +83,9 @@ async def test_two_processes_never_hold_one_lock(where: Where) -> None:
         racer.stdin.write("go\n")
         racer.stdin.flush()
     said = [[json.loads(line) for line in racer.communicate(timeout=60)[0].splitlines()] for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0]
+    assert [racer.returncode for racer in racers] == [0] * processes
     won = [line for lines in said for line in lines if "run" in line]
-    assert len({line["run"] for line in won}) == len(won) == 20
+    assert len({line["run"] for line in won}) == len(won) == processes * rounds
     assert any("held" in line for lines in said for line in lines)
     assert {line["state"] for line in won} == {"COMPLETED"}
     async with console(where, World(), "bob") as (journal, _):
