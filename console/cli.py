@@ -129,8 +129,11 @@ def calendar(*, site_file: SiteFile = None, as_json: Json = False, operator: As 
 
 
 @app.command()
-def leftovers(*, site_file: SiteFile = None, as_json: Json = False, operator: As = None) -> None:
+def leftovers(
+    *, site_file: SiteFile = None, as_json: Json = False, operator: As = None, journal_at: JournalAt = None
+) -> None:
     """What is still in place that should not be: which run made it, and the lines that put it back."""
+    use_journal(journal_at)
     from console.commands.leftovers import leftovers as run
 
     raise typer.Exit(run(site_file, as_json=as_json, operator=operator))

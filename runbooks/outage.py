@@ -226,6 +226,7 @@ class Line:
             return True
         if not await self._outage.write_again(self._run_id, len(gone)):
             return False
+        self._journal.forget(self._run_id)
         for entry in gone:
             await deliver(self._journal, entry)
         return True

@@ -22,6 +22,7 @@ from runbooks.journal.errors import (
     RunClosed,
     UidReused,
     UnknownRun,
+    WentBack,
 )
 from runbooks.journal.identity import Identity
 from runbooks.journal.records import Draft, NewRun, RunRow, canonical, sha256, stamp
@@ -317,6 +318,8 @@ def _free(run_id: str, closing: Event) -> Body[None]:
 def _view(head: _Head, views: Views) -> Body[RunView]:
     """Fold up to the head, from what this console has already folded."""
     view = views.get(head.run_id)
+    if view is not None and view.seq > head.seq:
+        raise WentBack(head.run_id, head.seq, view.seq)
     if view is None:
         view = fold(steps_of(json.loads(head.definition)), ())
     if view.seq < head.seq:

@@ -8,9 +8,11 @@ on this side, and an open transaction of a frozen console has one on the server'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from runbooks.journal.errors import CommitUnknown, JournalUnavailable, UnfitStorage
 from runbooks.journal.log import FOR_UPDATE, LEASE, LEASED, Body, Row
@@ -46,6 +48,7 @@ class PostgresEngine:
         self._turn = asyncio.Lock()
         self._connection: AsyncConnection | None = None
         self._closed = False
+        self._committing = False
 
     @classmethod
     async def open(cls, url: str, journal_id: str, lease_s: float) -> Self:
@@ -130,17 +133,18 @@ class PostgresEngine:
     async def _run(self, body: Body[T]) -> T:
         """Run a body between BEGIN and COMMIT, within a deadline; a connection in doubt is dropped."""
         async with self._turn:
+            self._committing = False
             try:
                 import psycopg
 
-                async with asyncio.timeout(CALL_S):
-                    if self._connection is None or self._connection.broken:
-                        self._connection = await self._connect()
-                    return await self._transaction(self._connection, body)
+                if self._connection is None or self._connection.broken:
+                    self._connection = await self._connect()
+                return await _within(CALL_S, self._connection, self._transaction(self._connection, body))
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self._drop()
-                raise JournalUnavailable(shown(self._url), _why(error)) from error
-            except (CommitUnknown, asyncio.CancelledError):
+                lost = CommitUnknown if self._committing else JournalUnavailable
+                raise lost(shown(self._url), _why(error)) from error
+            except asyncio.CancelledError:
                 await self._drop()
                 raise
             finally:
@@ -149,7 +153,7 @@ class PostgresEngine:
     async def _transaction(self, connection: AsyncConnection, body: Body[T]) -> T:
         import psycopg
 
-        await connection.execute("BEGIN")
+        await connection.execute("BEGIN", prepare=False)
         try:
             result = await self._feed(connection, body)
         except (psycopg.Error, OSError, TimeoutError, asyncio.CancelledError):
@@ -157,10 +161,9 @@ class PostgresEngine:
         except BaseException:
             await connection.execute("ROLLBACK")
             raise
-        try:
-            await connection.execute("COMMIT")
-        except (psycopg.Error, OSError, asyncio.CancelledError) as error:
-            raise CommitUnknown(shown(self._url), _why(error)) from error
+        self._committing = True
+        await connection.execute("COMMIT", prepare=False)
+        self._committing = False
         return result
 
     async def _feed(self, connection: AsyncConnection, body: Body[T]) -> T:
@@ -184,6 +187,23 @@ class PostgresEngine:
         ):
             sql = sql.replace(ours, theirs)
         return sql
+
+
+async def _within(seconds: float, connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
+    """Await work on a connection, and cut the connection when it takes too long or nobody wants it any more.
+
+    psycopg itself would first ask the server to cancel, and wait for its answer: a dead line has none.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.shield(task)
+    except (TimeoutError, asyncio.CancelledError):
+        with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait({task})
+        task.exception()  # whatever it was, it is told by the one that is raised here
+        raise
 
 
 def _why(error: BaseException) -> str:

@@ -127,6 +127,10 @@ class Journal:
             lambda: log.append(self._draft(run_id, kind, **draft), expect_seq, self._views),
         )
 
+    def forget(self, run_id: str) -> None:
+        """Believe the journal, whatever it is known to have held before: of a run that a server lost entries of."""
+        self._views.pop(run_id, None)
+
     def entry(
         self, run_id: str, kind: str, *, data: Mapping[str, Any] | None = None, uid: str | None = None, **place: Any
     ) -> Entry:

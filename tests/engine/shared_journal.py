@@ -20,7 +20,7 @@ class Wire:
 
     def __init__(self, port: int) -> None:
         self._server_port, self.port = port, 0
-        self.cut_after_commit, self.commits = False, 0
+        self.cut_after_commit, self.swallow_commits, self.commits = False, False, 0
         self._open: list[asyncio.StreamWriter] = []
         self._cut = False
 
@@ -59,7 +59,8 @@ class Wire:
                 await far_reader.read(1)  # the server has answered, so it is written; nobody hears it
                 writer.transport.abort()
                 return
-            far_writer.write(data)
+            if not (committing and self.swallow_commits):
+                far_writer.write(data)
         back.cancel()
         far_writer.close()
 

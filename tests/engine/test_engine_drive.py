@@ -11,6 +11,7 @@ import pytest
 from runbooks.effects import Finding, GateVerdict, NotSent, WindowPassed
 from runbooks.engine import view_of
 from runbooks.journal import FenceLost, RunClosed
+from runbooks.journal.where import Where
 from runbooks.ops import AwaitDecision, next_op
 from runbooks.view import RunView
 from tests.engine.little_device import ACTS, BOOK, Device, World, act, book, console, until

@@ -52,6 +52,21 @@ async def test_commit_whose_answer_was_lost_is_written_once(pg_cluster: Cluster,
             assert len(await journal.runs()) == 1
 
 
+async def test_cancelled_while_committing_is_cancelled(pg_cluster: Cluster, pg_database: str) -> None:
+    """A heartbeat that is told to end ends: its lost answer must not pass for an outage."""
+    wire, name = Wire(pg_cluster.port), pg_database.rpartition("/")[2]
+    async with wire, opened(pg_cluster.url(name, port=wire.port)) as journal:
+        row = await journal.create_run(book())
+        wire.swallow_commits, before = True, wire.commits
+        beating = asyncio.create_task(journal.beat(row.run_id, row.fence))
+        await until(lambda: wire.commits > before, "the commit is under way")
+        beating.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(beating), 5)
+        wire.swallow_commits = False
+        await journal.append(row.run_id, "note.after")
+
+
 async def test_lease_is_the_servers_word_for_a_driver_elsewhere(pg_database: str) -> None:
     async with opened(pg_database, lease_s=0.5) as here_, opened(pg_database, elsewhere(), lease_s=0.5) as other:
         row = await here_.create_run(book())
@@ -198,12 +213,14 @@ asyncio.run(main())
 """
 
 
+def frozen_console(url: str, run_id: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", FROZEN, url, run_id], stdout=subprocess.PIPE, text=True)
+
+
 async def test_console_frozen_in_a_transaction_does_not_keep_the_run_from_others(pg_database: str) -> None:
     async with opened(pg_database) as journal:
         row = await journal.create_run(book())
-        frozen = subprocess.Popen(
-            [sys.executable, "-c", FROZEN, pg_database, row.run_id], stdout=subprocess.PIPE, text=True
-        )
+        frozen = frozen_console(pg_database, row.run_id)
         try:
             assert frozen.stdout is not None
             assert await asyncio.to_thread(frozen.stdout.readline) == "frozen\n"
