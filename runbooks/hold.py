@@ -73,10 +73,19 @@ class Hold:
     async def catch_up(self) -> None:
         """Read what the log says by now; while the journal is away, what this console itself knows."""
         if self._line.stale:
-            self._line.stale = False
-            self.view = fold(tuple(self.steps.values()), ())
+            await self._look_anew()
         for event in await self._line.events(self.view.seq):
             self.view = apply(self.view, event)
+            self._hear(event)
+
+    async def _look_anew(self) -> None:
+        """Fold the log from its start: what this console believed meanwhile had no place in it yet."""
+        whole = await self._line.events(0)
+        if self._line.away:
+            return  # again: what was believed is still the best that is known
+        self._line.stale = False
+        self.view = fold(tuple(self.steps.values()), whole)
+        for event in whole:
             self._hear(event)
 
     async def append(self, kind: str, data: Mapping[str, Any], **where: Any) -> Event:

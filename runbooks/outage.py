@@ -83,9 +83,10 @@ class Line:
             except JournalUnavailable as gone:
                 self._miss(gone)
             else:
-                self._seq = max(self._seq, after, *(event.seq for event in found))
+                self._seq = max((event.seq for event in found), default=after)
                 self._known = [event for event in self._known if event.seq > self._seq]
                 return found
+        self._seq = max(self._seq, after)  # what is spooled from here on comes behind what is believed
         return [event for event in self._known if event.seq > after]
 
     async def append(

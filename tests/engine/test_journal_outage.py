@@ -187,6 +187,41 @@ def fail_over(url: str, keep: int) -> None:
         server.execute("ALTER TABLE event ENABLE TRIGGER ALL")
 
 
+@dataclass
+class Flapping(Watcher):
+    """The line breaks again in the moment in which it is back."""
+
+    wire: Wire | None = None
+
+    def returned(self, _run_id: str, _away_s: float, spooled: int) -> None:
+        super().returned(_run_id, _away_s, spooled)
+        if self.wire is not None and self.told.count("holding") == 1:
+            self.wire.cut()
+
+
+async def test_line_that_breaks_again_at_once(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    world = World()
+    async with Wire(pg_cluster.port) as wire:
+        watcher = Flapping(wire=wire)
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+
+        world.answers["after v6 of do egress"] = cut
+        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+            row = await journal.create_run(book())
+            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+            await until(lambda: "asked" in watcher.told, "the run holds", 20)
+            wire.mend()
+            await until(lambda: watcher.told.count("holding") == 2, "it holds again", 20)
+            assert not driving.done()
+            wire.mend()
+            assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
+    assert sent(world) == ["egress", "return", "shut"]
+    assert (await read(pg_database, row.run_id))[1]
+
+
 async def test_server_that_forgot_gets_it_again_when_a_person_says_so(
     pg_cluster: Cluster, pg_database: str, tmp_path: Path
 ) -> None:
