@@ -62,5 +62,13 @@ class NotSent(InterlockError):
     """Proof that nothing left this console: repeating is safe."""
 
 
+class TooEarly(NotSent):
+    """Not taken yet: the system asks to wait. `wait_s` when it said so."""
+
+    def __init__(self, what: str, *, where: str, do_next: str, wait_s: float | None) -> None:
+        super().__init__(what, where=where, do_next=do_next)
+        self.wait_s = wait_s
+
+
 class OutcomeUnknown(InterlockError):
     """A write without a clear answer: it may or may not have happened. Read back before anything else."""

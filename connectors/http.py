@@ -18,6 +18,7 @@ import httpx
 from connectors.errors import BadReply, Denied, InterlockError, NotFound, Throttled, TimedOut, Unreachable
 
 GET_REPEATS = 2
+SENT_ONCE = frozenset({"PUT", "PATCH", "DELETE"})  # a write whose moment may have passed is never sent again by itself
 REPEATABLE = frozenset({429, 502, 503, 504})
 FIRST_PAUSE_S = 0.2
 PATIENCE_S = 1.0  # a longer Retry-After is told to the caller at once: Throttled
@@ -104,6 +105,12 @@ class JsonApi:
         if self._client is not None:
             await self._client.aclose()
 
+    async def login(self) -> None:
+        """Fetch the token if the one at hand is old, so that the next call need not."""
+        await self._opened()
+        if self._bearer is not None:
+            await self._bearer.token()
+
     def where(self, url: str) -> str:
         """The system and the path, without the query: it may hold a secret."""
         return f"{self.system} {urlsplit(url).path.removeprefix(self._common) or '/'}"
@@ -144,7 +151,7 @@ class JsonApi:
             return await client.request(method, url, **options)
         token = await self._bearer.token()
         reply = await client.request(method, url, headers=_bearing(token), **options)
-        if reply.status_code == httpx.codes.UNAUTHORIZED:
+        if reply.status_code == httpx.codes.UNAUTHORIZED and method not in SENT_ONCE:
             token = await self._bearer.token(refused=token)
             reply = await client.request(method, url, headers=_bearing(token), **options)
         return reply

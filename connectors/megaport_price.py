@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat
 
 from connectors.megaport_client import Lane, content
-from connectors.megaport_products import Approval
-from connectors.reply import Flag, Rows, Shape, Text, read
+from connectors.megaport_vxc import VxcDetails, vxc_details
+from connectors.reply import Shape, Text, read
 from network.inventory import Site, Vxc
 
 PRICE_BOOK = "/v4/pricebook/product"
@@ -58,54 +58,9 @@ class Resize:
         return round(self.monthly_then - self.monthly_now, 2)
 
 
-class CloudEnd(Shape):
-    """One `csp_connection` without its secrets. `connect_type` says which of the others have a meaning."""
-
-    connect_type: Text = ""
-    vlan: int | None = None
-    bandwidth: int | None = None
-    bandwidths: Rows[int] = ()
-    connection_id: Text = ""
-
-
-class _Resources(Shape):
-    csp_connection: CloudEnd | Rows[CloudEnd] = Field(alias="csp_connection", default=())
-
-
-class _End(Shape):
-    product_name: Text = ""
-    location_id: int | None = None
-
-
-class VxcDetails(Shape):
-    """A VXC as its own product object tells it, as far as a change of rate needs it."""
-
-    product_uid: str
-    rate_limit: int
-    maximum_rate: int | None = None
-    contract_term_months: int | None = None
-    locked: Flag = False
-    admin_locked: Flag = False
-    vxc_approval: Approval | None = None
-    a_end: _End = _End()
-    b_end: _End = _End()
-    resources: _Resources | tuple[()] | None = None
-
-    @property
-    def cloud_ends(self) -> tuple[CloudEnd, ...]:
-        """The fabric gives one object or a list of them: always a list here."""
-        found = self.resources.csp_connection if isinstance(self.resources, _Resources) else ()
-        return found if isinstance(found, tuple) else (found,)
-
-
 class _Price(Shape):
     currency: Text = ""
     monthly_rate: FiniteFloat | None = None
-
-
-def parse_vxc(data: Any, where: str) -> VxcDetails:
-    """`data` of GET /v2/product/{uid} of a VXC. Raises BadReply."""
-    return read(VxcDetails, data, where)
 
 
 def parse_price(data: Any, where: str) -> tuple[float | None, str]:
@@ -122,8 +77,7 @@ class Prices:
 
     async def resize(self, vxc: Vxc, to_mbps: int) -> Resize:
         """What `to_mbps` would cost, and what speaks against it."""
-        path = f"/v2/product/{vxc.uid}"
-        details = parse_vxc(await self._lane.data(path), self._lane.where(path))
+        details = await vxc_details(self._lane, vxc.uid)
         now, currency = await self._price(details, details.rate_limit)
         then, _ = await self._price(details, to_mbps)
         limits = tuple(self._limits(vxc, details))
@@ -177,7 +131,4 @@ def _against(details: VxcDetails, limits: tuple[Limit, ...], to_mbps: int) -> It
     for end in details.cloud_ends:
         if end.connect_type == "AWSHC" and end.bandwidths and to_mbps not in end.bandwidths:
             yield f"hosted connections come in {', '.join(map(str, end.bandwidths))} Mbps"
-    if details.locked or details.admin_locked:
-        yield "it is locked" if details.locked else "the fabric has locked it"
-    if details.vxc_approval and details.vxc_approval.waiting:
-        yield f"it waits already: {details.vxc_approval.waiting}"
+    yield from details.against_change

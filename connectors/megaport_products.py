@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import Field
+
 from connectors.megaport_client import content
 from connectors.reply import Finding, Flag, Rows, Shape, Text, mappings, read
 from network.inventory import Site
@@ -42,8 +44,19 @@ class _PortResources(Shape):
     interface: Element | Rows[Element] = ()
 
 
+class CloudEnd(Shape):
+    """One `csp_connection` without its secrets. `connect_type` says which of the others have a meaning."""
+
+    connect_type: Text = ""
+    vlan: int | None = None
+    bandwidth: int | None = None
+    bandwidths: Rows[int] = ()
+    connection_id: Text = ""
+
+
 class _VxcResources(Shape):
     vll: Element | tuple[()] | None = None  # [] once decommissioned
+    csp_connection: CloudEnd | Rows[CloudEnd] = Field(alias="csp_connection", default=())
 
 
 class Approval(Shape):
@@ -84,10 +97,18 @@ class _PortProduct(_Product):
 
 class _VxcProduct(_Product):
     rate_limit: int
+    maximum_rate: int | None = None
     up: bool | None = None
     shutdown: Flag = False
     vxc_approval: Approval | None = None
     resources: _VxcResources | tuple[()] | None = None
+
+    @property
+    def most_mbps(self) -> int | None:
+        """The least of what it is said to be able to carry: its own maximum, and its ExpressRoute key's bandwidth."""
+        ends = self.resources.csp_connection if isinstance(self.resources, _VxcResources) else ()
+        keys = [end.bandwidth for end in (ends if isinstance(ends, tuple) else (ends,)) if end.connect_type == "AZURE"]
+        return min((mbps for mbps in (self.maximum_rate, *keys) if mbps is not None), default=None)
 
 
 def parse_products(data: Any, site: Site) -> list[Finding]:
@@ -146,6 +167,7 @@ def _vxc(name: str, product: Mapping[str, Any] | None) -> Finding:
         locked=vxc.locked or vxc.admin_locked,
         waiting=_waiting(vxc),
         note=vxc.note,
+        max_mbps=vxc.most_mbps,
     )
     return Finding(Kind.VXC, name, fact, vxc.model_dump())
 

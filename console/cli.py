@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from console.cli_lab import lab
+from console.cli_orders import app as orders
 from console.exits import Exit
 from console.journals import use_journal
-from console.options import As, Change, JournalAt, Json, Plain, Prompt, Routers, SiteFile, Words, Write, Yes
+from console.options import As, Change, JournalAt, Json, Plain, Prompt, Routers, SiteFile, Words, Write, Yes, how
 
 app = typer.Typer(
     name="interlock",
@@ -27,6 +28,7 @@ journal = typer.Typer(help="The run journal.", no_args_is_help=True, rich_markup
 app.add_typer(lab, name="lab")
 app.add_typer(site, name="site")
 app.add_typer(journal, name="journal")
+app.add_typer(orders)
 
 
 @app.callback()
@@ -219,7 +221,7 @@ def run(
         site_file,
         change=change_number,
         write=write,
-        how=_how(prompt=prompt, yes=yes),
+        how=how(prompt=prompt, yes=yes),
         plan_hash=plan_hash,
         as_json=as_json,
         operator=operator,
@@ -244,22 +246,23 @@ def rollback(
     use_journal(journal_at)
     from console.commands.runs import rollback as run_it
 
-    how = _how(prompt=prompt, yes=yes)
-    code = run_it(run_id, site_file, change=change_number, write=write, how=how, as_json=as_json, operator=operator)
+    code = run_it(
+        run_id,
+        site_file,
+        change=change_number,
+        write=write,
+        how=how(prompt=prompt, yes=yes),
+        as_json=as_json,
+        operator=operator,
+    )
     raise typer.Exit(code)
-
-
-def _how(*, prompt: bool, yes: bool) -> str | None:
-    if prompt and yes:
-        raise typer.BadParameter("--prompt and --yes exclude each other")
-    return "prompt" if prompt else "yes" if yes else None
 
 
 @app.command()
 def runs(*, as_json: Json = False, journal_at: JournalAt = None) -> None:
     """Past and open runs, newest first."""
     use_journal(journal_at)
-    from console.commands.runs import runs as list_them
+    from console.commands.past import runs as list_them
 
     raise typer.Exit(list_them(as_json=as_json))
 
@@ -268,7 +271,7 @@ def runs(*, as_json: Json = False, journal_at: JournalAt = None) -> None:
 def show(run_id: str, *, as_json: Json = False, journal_at: JournalAt = None) -> None:
     """One run: state, steps, evidence."""
     use_journal(journal_at)
-    from console.commands.runs import show as show_it
+    from console.commands.past import show as show_it
 
     raise typer.Exit(show_it(run_id, as_json=as_json))
 
@@ -277,7 +280,7 @@ def show(run_id: str, *, as_json: Json = False, journal_at: JournalAt = None) ->
 def report(run_id: str, *, journal_at: JournalAt = None) -> None:
     """One run as Markdown."""
     use_journal(journal_at)
-    from console.commands.runs import report as print_it
+    from console.commands.past import report as print_it
 
     raise typer.Exit(print_it(run_id))
 
@@ -288,7 +291,7 @@ def journal_verify(
 ) -> None:
     """Check the hash chain of one run or all; names the first bad entry."""
     use_journal(journal_at)
-    from console.commands.runs import verify
+    from console.commands.past import verify
 
     raise typer.Exit(verify(run_id, as_json=as_json))
 

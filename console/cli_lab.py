@@ -49,7 +49,9 @@ def lab_fail(
     loss: Annotated[float | None, typer.Option("--loss", help="Grey: percent of the packets lost.")] = None,
     delay: Annotated[float | None, typer.Option("--delay", help="Grey: milliseconds more, each way.")] = None,
     mtu: Annotated[int | None, typer.Option("--mtu", help="Grey: larger packets vanish (bytes).")] = None,
-    fault: Annotated[str | None, typer.Option("--fault", help="down, hang, slow, 429, 500, garbage, sealed.")] = None,
+    fault: Annotated[
+        str | None, typer.Option("--fault", help="down, hang, slow, 429, 500, garbage, lost-answer, sealed.")
+    ] = None,
 ) -> None:
     """Break a thing of the network, or a system with --fault. Grey words leave every session up."""
     from console.commands.lab import fail

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,18 +15,23 @@ from connectors.errors import NotFound
 from connectors.routers.session import RouterSession
 from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
+from console.fabric import LiveFabric, quotes
 from console.fail import Refused
 from console.journals import open_journal
+from console.leash import Leashes
 from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
 from network.inventory import Site
 from network.snapshot import Snapshot
 from runbooks.book import found, parse
 from runbooks.covered import moved
+from runbooks.driving import Driving
 from runbooks.effects import Operator, Outage, Ports, Unattended
 from runbooks.engine import Engine, view_of
+from runbooks.exits import ExitPath
 from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
+from runbooks.orders import Orders
 from runbooks.parameters import bound
 from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
@@ -34,17 +39,17 @@ from runbooks.policy import window_left_s
 from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan, Moment, RouterPort, Undoing
 from runbooks.ticket import ChangeGate, WorkNotes
-from runbooks.verbs import ACTIONS
+from runbooks.verbs import actions_of, lacking
 from runbooks.view import RunView
 
 RUNNING_CONFIG = "show running-config"
 
 
 class LiveRouter:
-    """A router under the run's own login."""
+    """A router under the run's own login; `anew` makes a session of its own for what must prove that one can."""
 
-    def __init__(self, session: RouterSession) -> None:
-        self._session = session
+    def __init__(self, session: RouterSession, anew: Callable[[], RouterSession]) -> None:
+        self._session, self._anew = session, anew
 
     async def running_config(self) -> str:
         return (await self._session.show(RUNNING_CONFIG)).text
@@ -55,6 +60,19 @@ class LiveRouter:
     async def execute(self, command: str) -> None:
         await self._session.exec(command)
 
+    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
+        await self._session.arm(timer, seconds, lines, clears)
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        return await self._session.extend(timer, seconds)
+
+    async def confirm(self, timer: str) -> str:
+        session = self._anew()
+        try:
+            return await session.confirm(timer)
+        finally:
+            await session.close()
+
 
 class LiveScene:
     """The watched site, with the routers opened for change on first use."""
@@ -63,6 +81,7 @@ class LiveScene:
         self.site: Site = watch.site
         self._watch = watch
         self._routers: dict[str, RouterSession] = {}
+        self._fabric: LiveFabric | None = None
         self.lease_ends: datetime | None = None
         vault = watch.site.systems.vault
         self._login = Login(vault.run_principal, vault.host_ca, self._sign)
@@ -83,10 +102,17 @@ class LiveScene:
     def router(self, name: str) -> RouterPort:
         if name not in self._routers:
             self._routers[name] = RouterSession(self.site.router(name), self._login)
-        return LiveRouter(self._routers[name])
+        return LiveRouter(self._routers[name], lambda: RouterSession(self.site.router(name), self._login))
+
+    def fabric(self) -> LiveFabric:
+        if self._fabric is None:
+            self._fabric = LiveFabric(self.site, self._watch.session)
+        return self._fabric
 
     async def close(self) -> None:
-        await asyncio.gather(*(session.close() for session in self._routers.values()))
+        closing = [session.close() for session in self._routers.values()]
+        closing += [self._fabric.close()] if self._fabric else []
+        await asyncio.gather(*closing)
 
     async def _sign(self, public_line: str) -> SignedKey:
         vault = self.site.systems.vault
@@ -95,18 +121,19 @@ class LiveScene:
         return certificate
 
 
-class Desk:
-    """One operator's desk. While `write` is False nothing but plans, and the abort of what runs, leaves it."""
+class Desk(Orders):
+    """One operator's desk: it gives orders and drives. While `write` is False only plans and orders leave it."""
 
     def __init__(
         self, watch: Watch, journal: Journal, operator: Operator, *, write: bool, outage: Outage | None = None
     ) -> None:
-        self.journal = journal
+        super().__init__(journal)
         self._outage = outage or Unattended()
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
+        self._leashes = Leashes(watch)
         self._gates: dict[str, ChangeGate] = {}
-        self._drives: dict[str, asyncio.Task[RunView]] = {}
+        self._drives: dict[str, Driving] = {}
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
         """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
@@ -131,8 +158,9 @@ class Desk:
             texts = await asyncio.gather(*(session.show(RUNNING_CONFIG) for session in sessions))
         finally:
             await asyncio.gather(*(session.close() for session in sessions))
+        asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
         running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
-        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running, undoing)
+        moment = Moment(chosen.site, self._scene.snapshot, utc_now(), running, undoing, asked)
         return compile_plan(book, parameters, moment, chosen.loaded.text)
 
     async def start(self, plan: Plan, change: str | None, *, plan_hash: str | None = None) -> str:
@@ -153,7 +181,10 @@ class Desk:
         for router in self._watch.site.routers:  # the credential works before anything is begun
             if router.name in plan.touches:
                 await self._scene.router(router.name).running_config()
-        run = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, change, plan.locks)
+        if any("put" in send for step in plan.steps for send in step.definition["commands"]):
+            await self._scene.fabric().login()
+        definition = plan.definition()
+        run = NewRun(plan.book, str(plan.version), definition, actions_of(definition), change, plan.locks)
         return await self._begin(run, gate)
 
     async def rollback(self, run_id: str, change: str | None = None) -> str:
@@ -179,7 +210,8 @@ class Desk:
         ticket = change or row.ticket
         locks = tuple(row.definition["locks"])
         gate = self._gate_of(row, ticket)
-        return await self._begin(NewRun(row.book, row.version, definition, ACTIONS, ticket, locks, run_id), gate)
+        actions = actions_of(definition)
+        return await self._begin(NewRun(row.book, row.version, definition, actions, ticket, locks, run_id), gate)
 
     async def abort(self, run_id: str) -> None:
         """Have everything undone that the run did; asking twice is asking once, and nothing gates it.
@@ -187,23 +219,50 @@ class Desk:
         Whoever drives the run obeys; a run that nobody drives is taken up here. Raises Refused for an undo.
         """
         row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
-        if undone := row.definition.get("undo_of"):
-            raise Refused(f"{run_id} puts back what {undone} changed: half of that would be neither; let it end")
-        if view.closed or view.turn_back or (view.direction == "rollback" and not view.question):
+        if view.state == "ROLLED_BACK":
             return
-        if run_id in self.driving or (row.driver_alive and not view.question):
-            await self.journal.append(run_id, "cmd.abort", data={"reason": f"aborted by {self.journal.identity.user}"})
+        if run_id in self.driving or view.closed or row.definition.get("undo_of") or self._obeyed(row, view):
+            await super().abort(run_id)
         else:
             await self._turn_round(row)
 
+    async def resume(self, run_id: str, *, force: bool = False) -> None:
+        """Go on: a paused run where it is driven, one that nobody drives from here. `force` takes it from its driver.
+
+        What a driver that may still live was doing must have ended before anything is looked at. Raises Refused.
+        """
+        row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
+        if view.closed:
+            raise Refused(f"{run_id} is {view.state}: there is nothing to go on with")
+        if run_id in self.driving or (row.driver_alive and view.paused and not force):
+            await super().resume(run_id)
+            return
+        if not self.write:
+            raise Refused("read-only: give --write to allow changes")
+        fence = await self._claimed(row, force=force)
+        if view.paused:
+            await super().resume(run_id)
+        gate = self._gate_of(row)
+        self._drive(self._engine(gate, row.ticket), run_id, fence, gate)
+
+    async def decide(self, run_id: str, choice: str, reply_to: int) -> None:
+        """Answer the open question, and drive on from here when nobody does and changes are allowed."""
+        await super().decide(run_id, choice, reply_to)
+        if self.write and not (await self.journal.run(run_id)).driver_alive:
+            await self.resume(run_id)
+
     async def finished(self, run_id: str) -> RunView:
-        """Wait until this desk has nothing more to do for the run."""
-        return await self._drives[run_id]
+        """Wait until this desk has nothing more to do for the run. Raises what ended it: FenceLost when taken over."""
+        return await self._drives[run_id].result()
 
     @property
     def driving(self) -> tuple[str, ...]:
         """Runs that this desk drives now."""
-        return tuple(run for run, task in self._drives.items() if not task.done())
+        return tuple(run for run, driving in self._drives.items() if not driving.done)
+
+    async def leave(self, path: ExitPath) -> None:
+        """Leave every run that is driven here by the exit table, and return when the last has been let go."""
+        await asyncio.gather(*(driving.leave(path) for driving in self._drives.values()))
 
     def window_left_s(self, run_id: str) -> float | None:
         """Seconds until the change's window closes, as last read."""
@@ -217,9 +276,8 @@ class Desk:
 
     async def close(self) -> None:
         """Leave: a run that is still driven is cancelled, its act's outcome journaled as unknown, its locks kept."""
-        for task in self._drives.values():
-            task.cancel()
-        await asyncio.gather(*self._drives.values(), return_exceptions=True)
+        await self.stop()
+        self._leashes.let_go()
         await self._scene.close()
 
     async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
@@ -233,8 +291,13 @@ class Desk:
         row = await self.journal.run(undo_of)
         ticket = change or row.ticket
         gate = self._gate(ticket or "", plan.target, plan.touches)
-        new = NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, ticket, plan.locks, undo_of)
+        frozen = plan.definition()
+        new = NewRun(plan.book, str(plan.version), frozen, actions_of(frozen), ticket, plan.locks, undo_of)
         return await self._begin(new, gate)
+
+    async def stop(self) -> None:
+        """Hold every run that is driven here, now."""
+        await asyncio.gather(*(driving.stop() for driving in self._drives.values()))
 
     async def _refuse_closed(self, gate: ChangeGate, change: str) -> None:
         try:
@@ -271,11 +334,18 @@ class Desk:
         self._drive(self._engine(gate, row.ticket), row.run_id, fence, gate)
         return row.run_id
 
-    async def _claimed(self, row: RunRow) -> int:
+    def _obeyed(self, row: RunRow, view: RunView) -> bool:
+        """Another console drives it, and hears what it is told: one that asks a person has stopped driving."""
+        return row.driver_alive and row.driver != self.journal.console and not view.question
+
+    async def _claimed(self, row: RunRow, *, force: bool = False) -> int:
+        if missing := lacking(row.actions):
+            words = ", ".join(missing)
+            raise Refused(f"this console lacks {words}, which {row.run_id} needs: it may follow that run, not drive it")
         try:
-            return await self.journal.claim(row.run_id)
+            return await self.journal.claim(row.run_id, force=force)
         except DriverAlive as alive:
-            raise Refused(str(alive)) from alive
+            raise Refused(f"{alive}: `interlock resume {row.run_id} --force --write`") from alive
 
     async def _begin(self, new: NewRun, gate: ChangeGate) -> str:
         try:
@@ -287,7 +357,7 @@ class Desk:
 
     def _drive(self, engine: Engine, run_id: str, fence: int, gate: ChangeGate) -> None:
         self._gates[run_id] = gate
-        self._drives[run_id] = asyncio.create_task(engine.drive(run_id, fence), name=f"drive {run_id}")
+        self._drives[run_id] = Driving(engine, run_id, fence)
 
     def _gate(
         self, change: str, target: str, touches: tuple[str, ...], definition: Mapping[str, Any] | None = None
@@ -312,7 +382,7 @@ class Desk:
 
     def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
         notes = WorkNotes(self._tickets, ticket)
-        ports = Ports(Performer(self._scene), gate, notes, self._operator, self._outage)
+        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, self._outage)
         return Engine(
             self.journal,
             ports,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -20,6 +19,10 @@ class UsageError(Exception):
 
 class Refused(Exception):
     """The engine refuses: gate, policy, lock, read-only, stale plan. Exit code 4."""
+
+
+class Interrupted(Exception):
+    """Told to end before anything was driven. Exit code 130."""
 
 
 def guarded(app: Callable[..., Any]) -> int:
@@ -47,10 +50,12 @@ def guarded(app: Callable[..., Any]) -> int:
 
 def leave(code: int) -> NoReturn:
     """End the process now. Everything of ours is closed; a thread still in an SDK's call holds no terminal for it."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # the reader has gone, or the stream was closed for that:
+        os._exit(code)  # the interpreter would end with a code of its own
     if threading.active_count() > 1:
-        with contextlib.suppress(OSError, ValueError):  # the reader has gone, or the stream was closed for that
-            sys.stdout.flush()
-            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -67,6 +72,7 @@ def code_of(error: BaseException) -> Exit | None:
 _CODES = (
     ("console.fail", "UsageError", Exit.USAGE),
     ("console.fail", "Refused", Exit.REFUSED),
+    ("console.fail", "Interrupted", Exit.INTERRUPTED),
     ("network.sitefile", "SiteError", Exit.USAGE),
     ("network.things", "UnknownThing", Exit.USAGE),
     ("lab.errors", "UnknownThing", Exit.USAGE),
@@ -75,7 +81,10 @@ _CODES = (
     ("lab.errors", "LabError", Exit.UNREACHABLE),
     ("runbooks.language", "BookError", Exit.USAGE),
     ("runbooks.scene", "CannotPlan", Exit.REFUSED),
+    ("runbooks.orders", "NotTaken", Exit.REFUSED),
     ("runbooks.journal", "UnknownRun", Exit.USAGE),
+    ("runbooks.journal", "FenceLost", Exit.REFUSED),
+    ("runbooks.journal", "RunClosed", Exit.REFUSED),
     ("runbooks.journal", "DriverAlive", Exit.REFUSED),
     ("runbooks.journal", "LockHeld", Exit.REFUSED),
     ("runbooks.journal", "JournalError", Exit.UNREACHABLE),

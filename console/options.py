@@ -20,3 +20,10 @@ JournalAt = Annotated[
     str | None, typer.Option("--journal", help="postgresql://… or a file; else INTERLOCK_JOURNAL, config, our own.")
 ]
 Words = Annotated[list[str] | None, typer.Argument(help="key=value …")]
+
+
+def how(*, prompt: bool, yes: bool) -> str | None:
+    """Who answers: "prompt", "yes", or whoever sits at the terminal."""
+    if prompt and yes:
+        raise typer.BadParameter("--prompt and --yes exclude each other")
+    return "prompt" if prompt else "yes" if yes else None

@@ -5,6 +5,7 @@ Everything comes from the journal, so the driver's screen and a follower's show 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -114,6 +115,8 @@ def _shown(sends: Sequence[Any]) -> Iterator[str]:
             yield str(send)
         elif "configure" in send:
             yield from (f"{send['router']} > {line}" for line in send["configure"])
+        elif "put" in send:
+            yield f"{send['system']} > PUT {send['put']} {json.dumps(send['json'])}"
         else:
             yield f"{send.get('router', '')} > {send.get('exec', '')}"
 

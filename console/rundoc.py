@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from console.status import SCHEMA, stamp
@@ -123,9 +123,59 @@ def event_line(event: Event, view: RunView) -> str | None:
     words = [f"{event.ts:%H:%M:%S}.{event.ts.microsecond // 1000:03d}", event.mode, event.kind]
     if step:
         words.append(f"{step.id}{' (undo)' if event.phase == 'undo' else ''}")
-    if reason := event.data.get("reason"):
-        words.append(str(reason))
+    if said := event.data.get("reason") or event.data.get("text"):
+        words.append(str(said))
     return "  ".join(words)
+
+
+def event_document(event: Event, view: RunView) -> dict[str, Any]:
+    """One line of `follow --json`; `state` is the run's, this entry included."""
+    where = {"step": event.step, "phase": event.phase, "attempt": event.attempt, "reply_to": event.reply_to}
+    who = {"actor": event.actor, "mode": event.mode, "fence": event.fence}
+    head = {"schema": SCHEMA, "run": event.run_id, "seq": event.seq, "at": stamp(event.ts), "kind": event.kind}
+    return {**head, "state": view.state, **who, **where, "data": dict(event.data)}
+
+
+def order_document(
+    command: str, event: Event | None, row: RunRow, view: RunView, ways: Sequence[str]
+) -> dict[str, Any]:
+    """What became of an order. `seq` is its entry; null when it was so already. `next`: how the run goes on."""
+    return {
+        "schema": SCHEMA,
+        "run": row.run_id,
+        "command": command,
+        "seq": event.seq if event else None,
+        "state": view.state,
+        "driver": row.driver_user,
+        "driver_alive": row.driver_alive,
+        "question": _question(view),
+        "next": list(ways),
+    }
+
+
+def approval_lines(row: RunRow, view: RunView, step_id: str) -> list[str]:
+    """What a second person approves: the definition, and what it will send from there on."""
+    step = view.step(step_id)
+    lines = [f"{row.run_id}  {row.book}  {row.ticket or ''}  plan {row.definition.get('plan_hash')}"]
+    if step is None:
+        left = [s for s in view.steps if s.do.attempts and s.undo.state != "done"]
+        return [*lines, "given up as it stands; left in place:", *(f"  {s.id}: {s.title}" for s in left)]
+    lines.append(f"{step.id}: {step.spec.text or step.title}")
+    begins = next(number for number, each in enumerate(view.steps) if each.id == step_id)
+    for act in (each for each in view.steps[begins:] if each.kind == "act"):
+        lines += [f"  {act.id}: {act.title}", *(f"    {line}" for line in shown(act.spec.commands))]
+    return lines
+
+
+def undo_lines(row: RunRow, view: RunView) -> list[str]:
+    """What an abort undoes, in its order; each act is looked at before anything is sent."""
+    if view.closed or view.direction == "rollback":
+        return [f"{row.run_id} is {view.state}"]
+    begun = [step for step in reversed(view.steps) if step.do.attempts]
+    lines = [f"abort of {row.run_id} undoes, in this order:" if begun else f"{row.run_id} has sent nothing yet"]
+    for step in begun:
+        lines += [f"  {step.id}: {step.title}", *(f"    {line}" for line in shown(step.spec.undo))]
+    return lines
 
 
 def proof_lines(event: Event) -> list[str]:
@@ -151,6 +201,7 @@ def plan_text(plan: Plan) -> str:
         lines += [f"    expect  {line}" for line in step.expect]
         lines += [f"    guard   {line}" for line in step.guards]
         lines += [f"    undo    {line}" for line in step.undo]
+        lines += [f"    {step.text}"] if step.text else []
     return "\n".join(lines)
 
 

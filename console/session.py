@@ -25,7 +25,7 @@ OPERATORS = ("alice", "bob", "carol")
 class OperatorSession:
     """Who works here. In a lab: `--as` picks the operator; elsewhere VAULT_TOKEN is taken once and forgotten."""
 
-    def __init__(self, site: Site, lab_folder: Path | None, operator: str | None) -> None:
+    def __init__(self, site: Site, lab_folder: Path | None, operator: str | None, token: str = "") -> None:
         if operator is not None and lab_folder is None:
             raise UsageError("--as is for a lab only: elsewhere the operator is who Vault says")
         if operator is not None and operator not in OPERATORS:
@@ -38,7 +38,11 @@ class OperatorSession:
         self._who: Operator | None = None
         self._turn = asyncio.Lock()
         # Taken out of the environment at once: no child process may inherit it.
-        self._token = redactor.add(os.environ.pop("VAULT_TOKEN", ""))
+        self._token = redactor.add(os.environ.pop("VAULT_TOKEN", "") or token)
+
+    def handed_on(self) -> dict[str, str | None]:
+        """What a watchdog logs in with. It holds a credential: over a pipe only, never argv, environment or disk."""
+        return {"operator": self._operator if self._lab_folder else None, "token": self._token}
 
     async def operator(self) -> Operator:
         """Who this is, as Vault says; asked once."""

@@ -59,12 +59,15 @@ class Watch:
 
 
 @contextlib.asynccontextmanager
-async def watching(chosen: Chosen, operator: str | None, *, once: bool = False) -> AsyncIterator[Watch]:
+async def watching(
+    chosen: Chosen, operator: str | None, *, once: bool = False, token: str = ""
+) -> AsyncIterator[Watch]:
     """Watch a site until the block ends. Nothing is awaited before the first poll: sources log in by themselves.
 
-    `once`: a single look, which reads the feeds' account and does not write it.
+    `once`: a single look, which reads the feeds' account and does not write it. `token`: a login handed on by another
+    console.
     """
-    session = OperatorSession(chosen.site, chosen.lab_folder, operator)
+    session = OperatorSession(chosen.site, chosen.lab_folder, operator, token)
     desk = _TicketDesk(chosen.site, session)
     jitter = random.Random()  # noqa: S311 -- nobody could use knowing it
     streams = bmp_stream(chosen.site, utc_now, jitter)

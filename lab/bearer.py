@@ -19,12 +19,14 @@ class Bearers:
         self.life_s = life_s
         self._now = now
         self._issued: dict[str, datetime] = {}
+        self._holders: dict[str, str] = {}
 
-    def issue(self, claims: dict[str, object]) -> str:
+    def issue(self, claims: dict[str, object], holder: str = "") -> str:
+        """A new token; `holder` is whose credential it was issued for."""
         ends = self._now() + timedelta(seconds=self.life_s)
         parts = [_part({"alg": "RS256", "typ": "JWT"}), _part({**claims, "exp": int(ends.timestamp())})]
         token = ".".join([*parts, secrets.token_urlsafe(32)])
-        self._issued[token] = ends
+        self._issued[token], self._holders[token] = ends, holder
         return token
 
     def check(self, authorization: str | None) -> Verdict:
@@ -36,6 +38,10 @@ class Bearers:
         if ends is None:
             return "unknown"
         return "valid" if self._now() < ends else "expired"
+
+    def holder(self, authorization: str | None) -> str:
+        """Whose token a header carries; "" for one that was never issued."""
+        return self._holders.get((authorization or "").partition(" ")[2], "")
 
     def revoke_all(self) -> None:
         """Forget every token, as a restart of the issuer would."""

@@ -14,7 +14,9 @@ from starlette.responses import HTMLResponse, Response
 from lab.errors import UnknownThing
 from lab.serve import Served
 
-FAULTS = ("none", "down", "hang", "slow", "429", "500", "garbage", "sealed")
+FAULTS = ("none", "down", "hang", "slow", "429", "500", "garbage", "lost-answer", "sealed")
+#: A POST may be a login or a question: only these lose their answer.
+WRITES = frozenset({"PUT", "PATCH", "DELETE"})
 SLOW_S = 8.0
 RETRY_AFTER_S = 2
 
@@ -32,8 +34,9 @@ class FaultGate:
     none: passes. down: nothing listens, connections are refused. hang: accepts and is silent; a request that
     hung is never carried out, its connection is reset when the fault ends. slow: answers after `slow_s`, and a
     write is carried out even when its caller has given up by then. 429 (with Retry-After) and 500: the
-    system's own error envelope, by `refuse`. garbage: 200 with HTML. sealed: passes, after `seal(True)`;
-    only for the system that has a seal. A change takes effect at once, also on kept-alive connections.
+    system's own error envelope, by `refuse`. garbage: 200 with HTML. lost-answer: a write (PUT, PATCH, DELETE)
+    is carried out and every connection reset before the answer. sealed: passes, after `seal(True)`; only for
+    the system that has a seal. A change takes effect at once, also on kept-alive connections.
     """
 
     def __init__(
@@ -93,6 +96,10 @@ class FaultGate:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._slow_s):
                     await changed.wait()
+        if fault == "lost-answer" and scope.get("method") in WRITES:
+            await self._app(scope, receive, _nowhere)
+            self._served.drop()
+            return
         answer = self._wrong_answer(fault, Request(scope, receive))
         await (answer or self._app)(scope, receive, send)
 
@@ -116,6 +123,10 @@ class FaultGate:
             near = difflib.get_close_matches(fault, possible, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"possible: {', '.join(possible)}"
             raise FaultError(f"{self.name} cannot have the fault {fault!r}; {hint}")
+
+
+async def _nowhere(message: Any) -> None:
+    """Where an answer goes that nobody gets."""
 
 
 async def _whole(receive: Any) -> Any:

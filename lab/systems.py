@@ -71,21 +71,24 @@ class Systems:
         """Start everything; what was started is stopped by the stack, also when a later part fails."""
         systems = cls(site, Ledger())
         megaport = {"client_id": "lab-megaport", "client_secret": secrets.token_urlsafe(24)}
+        megaport_run = {"client_id": "lab-megaport-run", "client_secret": secrets.token_urlsafe(24)}
         servicenow = {"user": "interlock", "password": secrets.token_urlsafe(24)}
-        await systems._start_vault(stack, folder, megaport, servicenow)
+        kv = {"megaport": megaport, "megaport-run": megaport_run, "servicenow": servicenow}
+        await systems._start_vault(stack, folder, kv)
         await systems._start_world(stack, routers, folder)
         systems._start_tickets(servicenow)
-        systems._add_clouds(megaport)
+        systems._add_clouds(megaport, megaport_run)
         for gate in systems._gates.values():
             await gate.start()
             stack.push_async_callback(gate.stop)
         return systems
 
-    async def _start_vault(self, stack: AsyncExitStack, folder: Path, megaport: Any, servicenow: Any) -> None:
+    async def _start_vault(self, stack: AsyncExitStack, folder: Path, kv: dict[str, dict[str, str]]) -> None:
         from lab.vault import LabVault
 
-        kv = {"interlock/megaport": megaport, "interlock/servicenow": servicenow}
-        self._vault = await LabVault.start(folder / "vault", kv=kv)
+        self._vault = await LabVault.start(
+            folder / "vault", kv={f"interlock/{name}": secret for name, secret in kv.items()}
+        )
         stack.push_async_callback(self._vault.stop)
 
         async def seal(closed: bool) -> None:
@@ -113,7 +116,7 @@ class Systems:
         self._tickets = LabServiceNow(ci_names(self._site), user=secret["user"], password=secret["password"])
         self._gates["servicenow"] = FaultGate("servicenow", self._tickets, _refuse_tickets)
 
-    def _add_clouds(self, megaport: dict[str, str]) -> None:
+    def _add_clouds(self, megaport: dict[str, str], run: dict[str, str]) -> None:
         from lab.aws import AwsLab
         from lab.azure import AzureLab
         from lab.megaport import MegaportLab
@@ -121,8 +124,9 @@ class Systems:
 
         telemetry = Telemetry(self._site)
         site, world, vault, told = self._site, self._world, self._vault, self._announcements
+        login, writers = (megaport["client_id"], megaport["client_secret"]), {run["client_id"]: run["client_secret"]}
         labs: dict[str, Any] = {
-            "megaport": MegaportLab(site, world, megaport["client_id"], megaport["client_secret"], telemetry, told),
+            "megaport": MegaportLab(site, world, *login, telemetry, told, writers=writers, ledger=self._ledger),
             "azure": AzureLab(site, world, vault.valid_azure, telemetry, told),
             "aws": AwsLab(site, world, vault.aws_secret, telemetry, told),
         }

@@ -195,7 +195,8 @@ class FabricPort:
 class FabricVxc:
     """A VXC as the fabric reports it; `waiting`: an approval that somebody owes, or a cancellation to come.
 
-    `note` says what a status other than LIVE means; "" when there is nothing to say.
+    `note` says what a status other than LIVE means; "" when there is nothing to say. `max_mbps`: the most that the
+    fabric says it could carry (its own maximum, its cloud key's bandwidth); None when it does not say.
     """
 
     up: bool
@@ -205,6 +206,7 @@ class FabricVxc:
     locked: bool = False
     waiting: str = ""
     note: str = ""
+    max_mbps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,11 @@ class Policy(BaseModel):
     baseline_s: float = Field(default=300, ge=0)
     survivor_p95_pct: float = Field(default=80, gt=0, le=100)
     holddown_s: float = Field(default=900, ge=0)
-    megaport_update_gap_s: float = Field(default=300, ge=0)
+    resize_p95_pct: float = Field(
+        default=70, gt=0, le=100, description="of a lower rate: the load it must leave room for"
+    )
+    megaport_update_gap_s: float = Field(default=300, ge=0, description="one update of a service in this time")
+    megaport_settle_s: float = Field(default=180, gt=0, description="an accepted update is recorded within this time")
     drain_local_pref: int = Field(default=120, ge=1, description="between the standby's and the VPN's; 0 is refused")
     prefix_warning_pct: float = Field(default=80, gt=0, le=100)
     loss_limit_pct: float = Field(default=1.0, gt=0, le=100, description="probe loss that makes a path degraded")
@@ -51,8 +55,11 @@ class Policy(BaseModel):
     light_high_dbm: float = Field(default=2.5, description="these two are 10GBASE-LR's, as far as AWS says")
     calendar_days: float = Field(default=14, gt=0)
     approvals: Approvals = Approvals()
+    deadman_s: float = Field(
+        default=120, ge=5, le=3600, description="silence of the console after which its act is put back"
+    )
     gate_cis: Literal["target", "all"] = "target"
 
 
 #: Values that may not be weaker than production anywhere but in a lab.
-GUARDED = ("established_min_s", "empty_samples", "empty_spacing_s", "soak_s", "baseline_s", "holddown_s")
+GUARDED = ("established_min_s", "empty_samples", "empty_spacing_s", "soak_s", "baseline_s", "holddown_s", "deadman_s")

@@ -64,6 +64,7 @@ class System(Record):
     address: str
     token_address: str | None = None
     credential: str = ""
+    run_credential: str = Field(default="", description="what a run writes with; the other one only reads")
     cadence_s: float = Field(default=30.0, gt=0)
 
 

@@ -8,12 +8,17 @@ frozen between its intent and its effect must find out by itself that its moment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from runbooks.model import Event, Phase, StepDef
-from runbooks.view import RunView
+from runbooks.view import RunView, Timer
+
+#: What a place says of a dead-man: it was armed, it has put the step back, or there is none. Any other text says why
+#: there was no answer.
+ARMED, FIRED, ABSENT = "armed", "fired", "absent"
+ANSWERS = frozenset({ARMED, FIRED, ABSENT})
 
 
 class NotSent(Exception):
@@ -66,6 +71,26 @@ class Effects(Protocol):
 
         Raises NotSent (WindowPassed from `send_allowed`); anything else is an unknown outcome.
         """
+        ...
+
+    def places(self, step: StepDef) -> Sequence[str]:
+        """Where a dead-man for the step's undo can stand; empty when nothing but the console could put it back."""
+        ...
+
+    async def prepare(self, step: StepDef, timer: Timer) -> None:
+        """Get ready to arm, before the act's intent: what takes longer than the act's window."""
+        ...
+
+    async def arm(self, step: StepDef, timer: Timer) -> None:
+        """Arm every place with what puts the step back there. Whatever is raised: the act is not sent."""
+        ...
+
+    async def extend(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
+        """What each place says, with `timer.seconds` to go from now on where it says armed."""
+        ...
+
+    async def disarm(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
+        """What each place says that was to confirm. May be repeated."""
         ...
 
     async def observe(self, step: StepDef, phase: Phase) -> Seen: ...

@@ -10,11 +10,12 @@ on with `drive` from where the log ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from runbooks.acting import Actor
+from runbooks.deadman import PAUSES_S, Deadmen
 from runbooks.effects import GateVerdict, Ports, named
 from runbooks.hold import Hold
 from runbooks.journal import Conflict, Journal
@@ -27,6 +28,7 @@ from runbooks.ops import (
     Check,
     Close,
     Confirm,
+    Disarm,
     Gate,
     Measure,
     Note,
@@ -66,10 +68,11 @@ class Engine:
         new_id: Callable[[], str],
         gate_poll_s: float = GATE_POLL_S,
         tell_s: float = TELL_S,
+        disarm_pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self.journal, self.ports = journal, ports
         self.now, self.boottime, self.new_id = now, boottime, new_id
-        self.gate_poll_s, self.tell_s = gate_poll_s, tell_s
+        self.gate_poll_s, self.tell_s, self.disarm_pauses_s = gate_poll_s, tell_s, disarm_pauses_s
 
     async def drive(self, run_id: str, fence: int, until_confirm: UntilConfirm | None = None) -> RunView:
         """Drive a run until it is closed, needs a decision, or waits for a person who is not here.
@@ -80,7 +83,7 @@ class Engine:
         and the next driver looks before anything else.
         """
         row = await self.journal.run(run_id)
-        async with Hold(
+        holding = Hold(
             self.journal,
             row,
             fence,
@@ -88,8 +91,9 @@ class Engine:
             self.tell_s,
             outage=self.ports.outage,
             boottime=self.boottime,
-        ) as hold:
-            drive = _Drive(self, hold, until_confirm)
+        )
+        async with holding as hold, Deadmen(hold, self.ports.effects, self.disarm_pauses_s) as deadmen:
+            drive = _Drive(self, hold, deadmen, until_confirm)
             while await drive.step_on():
                 pass
         return hold.view
@@ -112,10 +116,11 @@ async def view_of(journal: Journal, run_id: str) -> RunView:
 class _Drive:
     """One call of `drive`: each operation of the machine, performed on one held run."""
 
-    def __init__(self, engine: Engine, hold: Hold, until_confirm: UntilConfirm | None) -> None:
+    def __init__(self, engine: Engine, hold: Hold, deadmen: Deadmen, until_confirm: UntilConfirm | None) -> None:
         self._engine, self._ports, self._hold = engine, engine.ports, hold
         self._reader = Reader(hold, engine.ports.effects)
-        self._actor = Actor(hold, engine.ports.effects, engine.boottime, engine.new_id)
+        self._deadmen = deadmen
+        self._actor = Actor(hold, engine.ports.effects, deadmen, engine.boottime, engine.new_id)
         self._until_confirm = until_confirm
         self._gate_told = ("", "")  # a gate that stays closed is written down once
 
@@ -128,7 +133,7 @@ class _Drive:
         except (Conflict, LookAgain):
             return True  # the log is not what it was when the operation was chosen: choose again
 
-    async def _perform(self, op: Op) -> bool:  # noqa: C901 - one case for each operation, none with logic
+    async def _perform(self, op: Op) -> bool:  # noqa: C901, PLR0912 - one case for each operation, none with logic
         match op:
             case Check() | Wait() | Measure() | Verify():
                 await self._reader.read(op)
@@ -138,6 +143,8 @@ class _Drive:
                 await self._actor.act(op)
             case Observe():
                 await self._observe(op)
+            case Disarm():
+                await self._deadmen.disarm(op)
             case Gate():
                 await self._ask_gate(op)
             case Confirm():

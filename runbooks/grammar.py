@@ -19,6 +19,8 @@ from runbooks.verbs import VERBS, BrokenVerb
 Finding = tuple[Location, str]
 #: Verbs that people write when they mean "give it a while". None exists.
 SLEEPS = frozenset({"sleep", "wait", "pause", "delay"})
+#: The ways in which a driver leaves a run.
+EXIT_PATHS = ("ctrl-c", "sigterm", "sighup", "closed-terminal", "exception", "guard", "timeout", "lost-fence")
 _EXACT = ("id", "group", "timeout", "samples", "spacing", "deadman")
 
 
@@ -61,6 +63,9 @@ def _fields(step: BookStep) -> Iterator[Finding]:
     allowed = EVERY | FIELDS[step.kind]
     for key in sorted(written - allowed):
         yield (key,), f"a {step.kind} has no {key!r}; {nearest(key, allowed)}"
+    for path in step.exits:
+        if path not in EXIT_PATHS:
+            yield ("exits", path), f"{path!r} is not a way of leaving; {nearest(path, EXIT_PATHS)}"
     if step.kind == "manual" and not step.text:
         yield ("kind",), "a manual step needs `text`: what the person must do"
     if step.kind == "note" and not step.text:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 20.0  # for notes that are still to be told when the driver stops
 HURRY_S = 2.0  # the same, when it was interrupted
-NEWS = ("cmd.", "driver.", "guard.", "late.")  # entries of others that can change what comes next
+NEWS = ("cmd.", "driver.", "guard.", "late.", "deadman.")  # entries of others that can change what comes next
 
 
 class Hold:

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from runbooks import armed
+from runbooks.exits import policy_of
 from runbooks.model import Event, Phase, StepDef
 from runbooks.ops import next_op
 from runbooks.tables import CHOICES, TABLES, UNDO
@@ -34,7 +37,7 @@ from runbooks.view import (
     StepView,
 )
 
-__all__ = ["apply", "fold", "next_op"]
+__all__ = ["apply", "fold", "next_op", "objection"]
 
 # ----------------------------------------------------------------------------------------------- folding
 
@@ -61,6 +64,13 @@ def apply(view: RunView, event: Event) -> RunView:
     return replace(view, seq=event.seq)
 
 
+def objection(view: RunView, kind: str, actor: str, **where: Any) -> str:
+    """Why a command by this person would not count now; empty when it would."""
+    never = datetime.min.replace(tzinfo=UTC)
+    event = Event(view.run_id, view.seq + 1, "", never, kind, actor, "", **where)
+    return next((each.why for each in apply(view, event).rejections if each.seq == event.seq), "")
+
+
 def _closed_run_heard(view: RunView, event: Event) -> RunView:
     """A packet cannot be recalled: an effect that lands after the close disputes the outcome, for good."""
     return replace(view, disputed=True) if event.kind.startswith("late.") else view
@@ -80,7 +90,7 @@ def _step_event(view: RunView, event: Event) -> RunView:
     phase: Phase = event.phase or "do"
     before = step.phase(phase)
     after = _intent(before, event) if event.kind == "act.intent" else _by_table(step, phase, event.kind)
-    step = _recorded(_with_phase(step, phase, after), event, phase)
+    step = armed.intended(_recorded(_with_phase(step, phase, after), event, phase), event)
     view = _with_step(view, _late_do_reopens_undo(view, step, event))
     return view if before.state == after.state else _moved(view, step, phase, event)
 
@@ -139,7 +149,7 @@ def _trouble(view: RunView, step: StepView, phase: Phase, event: Event) -> RunVi
     if event.kind == "check.failed" and not view.begun:
         return replace(view, refused=text)
     observed_harm = event.data.get("ok") is False  # unknown is not harm: it asks
-    if phase == "do" and step.spec.on_failure == "undo" and observed_harm and view.begun:
+    if phase == "do" and policy_of(step.spec, "timeout") == "undo" and observed_harm and view.begun:
         return replace(view, turn_back=text)
     return replace(view, question=Question(event.seq, step.id, phase, event.kind, text))
 
@@ -162,13 +172,28 @@ def _created(view: RunView, event: Event) -> RunView:
 
 
 def _claimed(view: RunView, event: Event) -> RunView:
-    """A new driver trusts no permission of the old one.
+    """A new driver trusts no permission of the old one, and no look that was not yet acted on.
 
     After a take-over by force the old driver may still be sending: an open act is not looked at before it
     must have ended (`settle_until`).
     """
-    view = replace(view, driver=event.actor, gate_passed="", handover=False, unsure={})
+    steps = tuple(replace(s, undo=replace(s.undo, state="pending")) if s.undo.state == "due" else s for s in view.steps)
+    view = replace(view, steps=steps, driver=event.actor, gate_passed="", handover=False, unsure={})
+    view = armed.asked_again(replace(view, unmanned=False, abandon=None))
     return _settling(view) if event.data.get("forced") else view
+
+
+def _released(view: RunView, _event: Event) -> RunView:
+    return replace(view, unmanned=True)
+
+
+def _left(view: RunView, event: Event) -> RunView:
+    """The driver must leave: by the exit table it ends its group first, or turns round, or has stopped already."""
+    policy, path = event.data.get("policy"), event.data.get("path")
+    if policy == "undo" and not view.undo_of:
+        why = f"{path}: undone before {event.actor} left"
+        return replace(view, turn_back=why) if view.direction == "forward" else view  # it is undoing: to the end
+    return view if policy == "hold" else replace(view, handover=True)
 
 
 def _settling(view: RunView) -> RunView:
@@ -213,10 +238,10 @@ def _confirmed(view: RunView, event: Event) -> RunView:
 
 def _approved(view: RunView, event: Event) -> RunView:
     """An approval needs a second person, and says what it approves: the definition and the step."""
-    if event.actor in {view.creator, view.driver}:
-        return _reject(view, event, f"{event.actor} started or drives this run: a second person must approve")
     if view.abandon and event.reply_to == view.abandon.seq:
         return _abandon_approved(view, event)
+    if event.actor in {view.creator, view.driver}:
+        return _reject(view, event, f"{event.actor} started or drives this run: a second person must approve")
     if event.data.get("definition_sha") != view.definition_sha:
         return _reject(view, event, "it approves another definition than this run's")
     step = view.step(event.step)
@@ -231,13 +256,17 @@ def _answered(view: RunView, step: StepView, event: Event) -> RunView:
 
 
 def _abandon(view: RunView, event: Event) -> RunView:
+    """Only what no driver works on can be given up: one that asks, or one that has been let go."""
+    if view.state != "NEEDS_DECISION" and not view.unmanned:
+        return _reject(view, event, f"it is {view.state} and driven: only a run that asks, or that nobody drives")
     return replace(view, abandon=event)
 
 
 def _abandon_approved(view: RunView, event: Event) -> RunView:
+    """Two people, whoever they are, close it: this very entry frees the locks, so that no driver is needed."""
     if view.abandon and event.actor == view.abandon.actor:
         return _reject(view, event, "the one who asks to abandon cannot approve it")
-    return replace(view, abandoned=True)
+    return _closed(view, replace(event, data={"outcome": "ABANDONED", "why": "abandoned by two people"}))
 
 
 def _paused(view: RunView, _event: Event) -> RunView:
@@ -259,12 +288,20 @@ def _decided(view: RunView, event: Event) -> RunView:
         return _reject(view, event, "it answers another question than the open one")
     if choice not in CHOICES:
         return _reject(view, event, f"{choice!r} is no answer: decide {', '.join(CHOICES)}")
-    view = replace(view, question=None, abandon=None)
+    view = armed.asked_again(replace(view, question=None, abandon=None))
+    if question.kind == armed.UNANSWERED and choice in {"accept", "skip"}:
+        view = _given_up(view, event, question.step)
     if choice == "rollback":
         return replace(view, turn_back=f"rollback decided by {event.actor}")
     step = view.step(question.step)
     assert step is not None, "a question always comes from a step"
     return _with_step(view, _with_phase(step, question.phase, _by_table(step, question.phase, choice)))
+
+
+def _given_up(view: RunView, event: Event, step_id: str) -> RunView:
+    """A dead-man that nobody can reach is left to itself: it may have fired, so its step is looked at."""
+    fired = replace(event, kind="deadman.fired", step=step_id, phase="do")
+    return armed.disarmed(_step_event(view, fired), fired)
 
 
 def _abort(view: RunView, event: Event) -> RunView:
@@ -300,6 +337,7 @@ def _turned(view: RunView, event: Event) -> RunView:
     )
     reason = str(event.data.get("reason") or view.turn_back)
     cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", gate_passed="")
+    cleared = replace(cleared, handover=False)  # whoever drives undoes; let go of it by another word
     return replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None, unsure={})
 
 
@@ -349,7 +387,7 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "cmd.resume": (frozenset({"PAUSED"}), _resumed),
     "cmd.decide": (frozenset({"NEEDS_DECISION"}), _decided),
     "cmd.abort": (ABORTABLE, _abort),
-    "cmd.abandon": (frozenset({"NEEDS_DECISION"}), _abandon),
+    "cmd.abandon": (ANY_OPEN, _abandon),
     "cmd.handover": (ANY_OPEN, _handover),
     "cmd.rejected": (ANY_OPEN, _rejected),
     "guard.tripped": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_tripped),
@@ -357,7 +395,11 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "guard.clear": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_clear),
     "journal.returned": (ANY_OPEN, _journal_returned),
     "rollback.begin": (ANY_OPEN, _turned),
+    "deadman.disarmed": (ANY_OPEN, armed.disarmed),
+    "deadman.unanswered": (ANY_OPEN, armed.unanswered),
     "run.closed": (ANY_OPEN, _closed),
     "driver.claimed": (ANY_OPEN, _claimed),
+    "driver.left": (ANY_OPEN, _left),
+    "driver.released": (ANY_OPEN, _released),
 }
 ANSWERED = frozenset(kind for kind in RUN_TABLE if kind.startswith("cmd.")) - {"cmd.rejected"}

@@ -9,7 +9,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from runbooks.exits import fault
 
 StepKind = Literal["check", "confirm", "approve", "act", "wait_until", "measure", "manual", "note"]
 Phase = Literal["do", "undo"]
@@ -62,6 +64,13 @@ class StepDef(BaseModel):
     guards: tuple[GuardDef, ...] = ()
     exits: dict[str, ExitPolicy] = Field(default_factory=dict)  # by exit path; the table of defaults is runbooks/exits
     deadman_s: float | None = Field(default=None, gt=0)  # act: silence of the console after which it is put back
+
+    @field_validator("exits")
+    @classmethod
+    def _known_exits(cls, exits: dict[str, ExitPolicy]) -> dict[str, ExitPolicy]:
+        if faults := [why for path, policy in exits.items() if (why := fault(path, policy))]:
+            raise ValueError("; ".join(faults))
+        return exits
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,14 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Disarm:
+    """Have a step's dead-man confirmed: the run holds, ends, or has put the step back itself."""
+
+    step: str
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     outcome: Outcome
     reason: str = ""
@@ -110,6 +118,7 @@ Op = (
     | Gate
     | TurnBack
     | Reject
+    | Disarm
     | Close
     | AwaitDecision
     | Nothing
@@ -125,7 +134,26 @@ def next_op(view: RunView) -> Op:
     if view.state == "NEW" or view.closed:
         return Nothing("closed" if view.closed else "not created")
     onward = _next_do if view.direction == "forward" else _next_undo
-    return _formality(view) or _open_intent(view) or _turn_or_ask(view) or onward(view)
+    op = _formality(view) or _open_intent(view) or _turn_or_ask(view) or onward(view)
+    return _disarm_first(view, op) or op
+
+
+def _disarm_first(view: RunView, op: Op) -> Disarm | None:
+    """A dead-man lives from act to confirm: before the run holds or ends it goes, and before its step is acted on anew.
+
+    Once the step is put back there is nothing left for it to restore.
+    """
+    holds = isinstance(op, AwaitDecision | Confirm | Approve | Close) or op in {
+        Nothing("paused"),
+        Nothing("handed over"),
+    }
+    for step in view.steps:
+        if step.armed is None or step.armed.unanswered:
+            continue
+        again = isinstance(op, Act) and (op.step, op.phase) == (step.id, "do")
+        if holds or again or (step.undo.state in SETTLED and not isinstance(op, Observe)):
+            return Disarm(step.id, step.armed.id)
+    return None
 
 
 def observed_as(op: Observe, view: RunView, seen: str) -> str:
@@ -138,10 +166,8 @@ def observed_as(op: Observe, view: RunView, seen: str) -> str:
 
 
 def _formality(view: RunView) -> Op | None:
-    """Answer a command that does not count; end a run that two people have given up."""
-    if view.rejections:
-        return Reject(view.rejections[0])
-    return Close("ABANDONED", view.reason, "abandoned by two people") if view.abandoned else None
+    """Answer a command that does not count."""
+    return Reject(view.rejections[0]) if view.rejections else None
 
 
 def _open_intent(view: RunView) -> Observe | None:
@@ -155,9 +181,7 @@ def _open_intent(view: RunView) -> Observe | None:
 def _turn_or_ask(view: RunView) -> Op | None:
     if view.turn_back:
         return TurnBack(view.turn_back)
-    if view.question:
-        return AwaitDecision(view.question)
-    return Nothing("handed over") if view.handover else None
+    return AwaitDecision(view.question) if view.question else None
 
 
 def _next_do(view: RunView) -> Op:
@@ -166,11 +190,16 @@ def _next_do(view: RunView) -> Op:
     step = next((step for step in view.steps if step.do.state not in SETTLED), None)
     if step is None:
         return Close("COMPLETED")
-    if view.paused and not _half_moved(view, step):
+    return (None if _half_moved(view, step) else _standstill(view, step)) or _forward(view, step)
+
+
+def _standstill(view: RunView, step: StepView) -> Op | None:
+    """Between two groups, and only there, a driver may be told to stop."""
+    if view.handover:
+        return Nothing("handed over")
+    if view.paused:
         return Nothing("paused")
-    if view.unsure and step.kind == "act" and not _half_moved(view, step):
-        return Nothing("unsure")
-    return _forward(view, step)
+    return Nothing("unsure") if view.unsure and step.kind == "act" else None
 
 
 _PLAIN: dict[str, Callable[[str], Op]] = {
@@ -205,6 +234,8 @@ def _next_undo(view: RunView) -> Op:
         return Verify(step.id, "undo")
     if step.undo.state == "due":
         return Act(step.id, "undo", step.undo.attempts + 1)
+    if view.handover and not _half_undone(view, step):
+        return Nothing("handed over")
     return Observe(step.id, "undo", step.undo.attempts, step.undo.settle_until or step.do.settle_until)
 
 
@@ -221,6 +252,11 @@ def _leads(view: RunView, step: StepView) -> bool:
 
 
 def _half_moved(view: RunView, step: StepView) -> bool:
-    """A pause does not stop between the first intent of a group and its last verification."""
+    """Nothing stops between the first intent of a group and its last verification."""
     others = (member for member in _group(view, step) if member.id != step.id)
     return step.do.state == "acted" or any(member.do.attempts for member in others)
+
+
+def _half_undone(view: RunView, step: StepView) -> bool:
+    """The same on the way back, where the last member of a group goes first."""
+    return any(member.undo.attempts for member in _group(view, step) if member.id != step.id)

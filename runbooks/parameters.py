@@ -10,8 +10,8 @@ from network.inventory import Site
 from network.located import Fault
 from network.sitecheck import nearest
 from runbooks.language import Book, BookError, Parameter, seconds
+from runbooks.turns import ALL
 
-ALL = "all"
 _TABLES: Mapping[str, str] = {
     "port": "ports",
     "path": "paths",

@@ -12,10 +12,11 @@ from network.located import Fault
 from runbooks.approvals import with_approvals
 from runbooks.covered import covered, hashed
 from runbooks.language import Book, BookError
-from runbooks.parameters import ALL, bound
+from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
 from runbooks.putback import PUT_BACK, inverted
 from runbooks.scene import CannotPlan, Compiled, Moment
+from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded
 from runbooks.verbs import VERBS
 
@@ -93,7 +94,7 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
         hash=hashed(facts),
         before=before,
         after={**before, **{name: _carried(way["carried_by"], way["return_by"]) for name, way in after.items()}},
-        touches=tuple(dict.fromkeys([target, *touched])),
+        touches=tuple(dict.fromkeys([*([] if target == ALL else [target]), *touched])),
         locks=_locks(book, parameters, moment, record, made),
         undo_of=moment.undoing.run_id if moment.undoing else None,
         covered=facts,
@@ -113,7 +114,7 @@ def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator
     args = _arguments(filled)
     verb = VERBS[filled.step.kind][filled.step.verb] if filled.step.verb else None
     compiled: Compiled = verb.compile(moment, args) if verb else Compiled()
-    yield filled, compiled, _plan_step(_definition(filled, args, compiled), moment)
+    yield filled, compiled, _plan_step(_definition(filled, args, compiled, moment), moment)
 
 
 def _record(book: Book, moment: Moment) -> Mapping[str, Any]:
@@ -159,9 +160,10 @@ def _arguments(filled: Filled) -> Mapping[str, Any]:
     return made
 
 
-def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]:
+def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, moment: Moment) -> dict[str, Any]:
     """A step as the journal freezes it. What the book says of time goes before what the verb says."""
     step = filled.step
+    silence_s = moment.site.policy.deadman_s if step.kind == "act" else None
     return {
         "id": step.id,
         "title": step.title,
@@ -174,6 +176,7 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         "expect": [*compiled.expect, *({"what": what, "want": want} for what, want in step.expect.items())],
         "group": step.group,
         "timeout_s": filled.timeout_s or compiled.timeout_s or 30.0,
+        **({"window_s": compiled.window_s} if compiled.window_s else {}),
         "text": step.text,
         "evidence": list(step.evidence),
         "samples": filled.samples,
@@ -181,7 +184,8 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled) -> 
         "on_failure": step.then or step.on_failure,
         "guards": _guards(filled),
         "exits": dict(step.exits),
-        "deadman_s": filled.deadman_s,
+        "deadman_s": filled.deadman_s or silence_s,
+        **({"window_s": compiled.window_s} if compiled.window_s else {}),
     }
 
 

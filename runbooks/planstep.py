@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,11 @@ class PlanStep:
         return tuple(shown(self.definition["undo"]))
 
     @property
+    def text(self) -> str:
+        """What a person reads."""
+        return str(self.definition.get("text", ""))
+
+    @property
     def guards(self) -> tuple[str, ...]:
         """Who watches, as a person reads it: "survivor-load, 2 of 3: hold"."""
         watching = self.definition.get("guards", ())
@@ -43,9 +49,11 @@ class PlanStep:
 
 
 def shown(sends: tuple[Send, ...] | list[Send]) -> Iterator[str]:
-    """Commands as a person types them, each with its router."""
+    """Commands as a person types them, each with its router; a change of another system as its call."""
     for send in sends:
-        if "configure" in send:
+        if "put" in send:
+            yield f"{send['system']}> PUT {send['put']} {json.dumps(send['json'])}"
+        elif "configure" in send:
             yield f"{send['router']}> configure terminal"
             yield from (f"{send['router']}(config)> {line}" for line in send["configure"])
         else:

@@ -20,11 +20,16 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
             "with": {**step["with"], "inverse": True},
             "commands": step["undo"],
             "undo": step["commands"],
-            "expect": [{"what": "configuration", "want": "byte for byte as before"}],
+            "deadman_s": None,  # what puts back is not itself put back by silence
+            "expect": [{"what": _changed(step), "want": "byte for byte as before"}],
         }
         for step in reversed(original["steps"])
         if step["kind"] == "act"
     ]
+
+
+def _changed(step: Mapping[str, Any]) -> str:
+    return "configuration" if all("router" in send for send in step["undo"]) else "what was set"
 
 
 def baseline(original: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]]:

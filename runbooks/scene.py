@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from network.health import SiteHealth, judge
-from network.inventory import Site
+from network.inventory import Site, Vxc
 from network.layers import View
 from network.snapshot import Snapshot
 from runbooks.effects import Finding, Seen
 from runbooks.model import Phase, StepDef
+
+if TYPE_CHECKING:
+    from connectors.megaport_price import Resize
+    from connectors.megaport_vxc import Sent, VxcDetails
 
 
 class CannotPlan(Exception):
@@ -29,13 +33,17 @@ class Undoing:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What is known when a plan is compiled: the site, the snapshot judged now, each router's running config."""
+    """What is known when a plan is compiled: the site, the snapshot judged now, each router's running config.
+
+    `quotes`: what the fabric asks for a change of rate, by VXC and Mbps, where it was asked and answered.
+    """
 
     site: Site
     snapshot: Snapshot
     now: datetime
     running: Mapping[str, str]
     undoing: Undoing | None = None
+    quotes: Mapping[tuple[str, int], Resize] = field(default_factory=dict)
 
     @property
     def health(self) -> SiteHealth:
@@ -52,6 +60,29 @@ class RouterPort(Protocol):
     async def running_config(self) -> str: ...
     async def configure(self, lines: tuple[str, ...]) -> None: ...
     async def execute(self, command: str) -> None: ...
+    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
+        """Have the router itself send the lines and then the clears, unless it is told otherwise in time."""
+        ...
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        """Put it off: so many seconds from now. Returns what it was: armed, fired or absent."""
+        ...
+
+    async def confirm(self, timer: str) -> str:
+        """The change stays. Over a new connection: that one can be made is what is confirmed. Returns as `extend`."""
+        ...
+
+
+class Fabric(Protocol):
+    """The fabric, read and, under the run's own credential, written. Reading raises an InterlockError."""
+
+    async def vxc(self, uid: str) -> VxcDetails: ...
+    async def price(self, vxc: Vxc, mbps: int) -> Resize: ...
+    def sent(self, uid: str) -> Sent | None:
+        """The last change that this console sent to the VXC."""
+
+    async def set_rate(self, uid: str, mbps: int, send_allowed: Callable[[], None]) -> None:
+        """Raises the connectors' NotSent (TooEarly) with proof that nothing changed, else OutcomeUnknown."""
 
 
 class Scene(Protocol):
@@ -67,6 +98,7 @@ class Scene(Protocol):
         """Have the routers and the clouds asked now: something has just been changed."""
 
     def router(self, name: str) -> RouterPort: ...
+    def fabric(self) -> Fabric: ...
 
 
 def moment_of(scene: Scene, running: Mapping[str, str] | None = None) -> Moment:
@@ -78,10 +110,12 @@ def moment_of(scene: Scene, running: Mapping[str, str] | None = None) -> Moment:
 class Compiled:
     """What a verb makes of a step: exact commands and undo, what is expected, and what the undo relies on.
 
-    A command is {"router": name, "configure": [lines]} or {"router": name, "exec": line}. `relied_on` is part of the
+    A command is {"router": name, "configure": [lines]}, {"router": name, "exec": line} or {"system": name, "put": path,
+    "json": body}. `relied_on` is part of the
     plan's hash; `args` are further arguments that the run needs and the hash does not (loads, baselines).
     `touches` are the things that the step works on, by their site names; `locks` what nobody else may move meanwhile
     ("port:port-a"); `after` says by cloud which paths carry it then: {"carried_by": [...], "return_by": [...]}.
+    `window_s`: a send may come so long after its intent, where the undo has to wait before it may be sent.
     """
 
     commands: tuple[dict[str, Any], ...] = ()
@@ -90,6 +124,7 @@ class Compiled:
     relied_on: Mapping[str, Any] = field(default_factory=dict)
     args: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float | None = None
+    window_s: float | None = None
     touches: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     after: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)

@@ -26,6 +26,9 @@ ACT: StepTable = {
     ("failed", "accept"): "acted",  # wait longer
     ("unknown", "skip"): "skipped",
     ("failed", "skip"): "skipped",
+    # The dead-man has put it back, or may have: look.
+    ("acted", "deadman.fired"): "observe",
+    ("done", "deadman.fired"): "observe",
     # A result that arrives from a driver which had lost the run: what we believed is open again.
     ("acted", "late.act.result"): "acted",
     ("done", "late.act.result"): "acted",

@@ -66,6 +66,7 @@ _TOLD = {
     "wait.passed": "done",
     "verify.ok": "done and verified",
     "verify.timeout": "NOT PROVEN",
+    "step.noted": "note",
     "act.unknown": "OUTCOME UNKNOWN",
     "act.not_sent": "not sent",
     "gate.closed": "gate closed",
@@ -92,8 +93,8 @@ def note_text(event: Event, view: RunView) -> str:
     step = view.step(event.step)
     subject = step.title if step else event.run_id
     lines = [f"Interlock {event.mode}: {subject}: {_TOLD[event.kind]}"]
-    if reason := event.data.get("reason"):
-        lines.append(str(reason))
+    if said := event.data.get("reason") or event.data.get("text"):
+        lines.append(str(said))
     lines += [_line(line) for line in (event.data.get("evidence") or {}).get("expected", ())]
     if event.kind == "run.closed":
         lines += [f"outcome {event.data.get('outcome')}", f"journal head {event.hash}"]

@@ -11,7 +11,7 @@ from network.located import Fault
 from runbooks.language import Book, BookError, BookGuard, BookStep, seconds
 from runbooks.parameters import bound, typed
 from runbooks.texts import POLICY, UnfitText, filled, rendered
-from runbooks.turns import turns
+from runbooks.turns import spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,14 @@ def unfolded(book: Book, parameters: Mapping[str, str], site: Site) -> Iterator[
     """Every step in order. Raises BookError: a word that cannot be filled in, or parameters of a called book."""
     kind, target = book.parameters[book.target].type, parameters[book.target]
     armed = False
-    for step in book.steps:
-        armed = armed or step.kind == "act"
-        for turn in turns(site, kind, target, step.for_each):
-            words = _words(book, {**parameters, **turn}, turn, site)
-            if step.kind == "call":
-                yield from _inlined(book, step, words, site, armed=armed)
-            else:
-                guards = book.guards if armed and step.kind in {"act", "wait_until"} else ()
-                yield _filled(book, step, words, guards, (kind, target))
+    for step, turn in spread(site, kind, target, book.steps):
+        words = _words(book, {**parameters, **turn}, turn, site)
+        if step.kind == "call":
+            yield from _inlined(book, step, words, site, armed=armed)
+        else:
+            armed = armed or step.kind == "act"
+            guards = book.guards if armed and step.kind in {"act", "wait_until"} else ()
+            yield _filled(book, step, words, guards, (kind, target))
         armed = armed or step.kind == "call"
 
 

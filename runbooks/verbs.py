@@ -13,13 +13,16 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from runbooks.actions.prefer_standby import PreferStandby
+from runbooks.actions.set_vxc_rate import SetVxcRate
 from runbooks.checks.port_empty import PortEmpty
+from runbooks.checks.price_delta import PriceDelta
+from runbooks.checks.resize_fits import ResizeFits
 from runbooks.checks.restored import Restored
+from runbooks.checks.session_steady import SessionSteady
 from runbooks.checks.standby_carries import StandbyCarries
 from runbooks.checks.survivors_ready import SurvivorsReady
 from runbooks.declares import Declaration
 
-SHIPPED: tuple[Any, ...] = (PreferStandby(), PortEmpty(), Restored(), StandbyCarries(), SurvivorsReady())
 GROUP = "interlock.verbs"
 #: What a verb of each kind can do beside `compile`.
 METHODS: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +31,17 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "measure": ("measure",),
     "act": ("act", "observe", "verify"),
 }
+SHIPPED: tuple[Any, ...] = (
+    PreferStandby(),
+    SetVxcRate(),
+    PortEmpty(),
+    PriceDelta(),
+    ResizeFits(),
+    Restored(),
+    SessionSteady(),
+    StandbyCarries(),
+    SurvivorsReady(),
+)
 
 
 class BrokenVerb(Exception):
@@ -122,6 +136,12 @@ class _Kind(Mapping[str, Any]):
             raise KeyError(name)
         return verb
 
+    def __contains__(self, name: object) -> bool:
+        try:
+            return self[str(name)] is not None
+        except (KeyError, BrokenVerb):
+            return False
+
     def __iter__(self) -> Iterator[str]:
         return (verb.declares.name for verb in self._registry.every() if verb.declares.kind == self._kind)
 
@@ -131,7 +151,18 @@ class _Kind(Mapping[str, Any]):
 
 VERBS = Registry(SHIPPED)
 
-#: Major version of each action that is shipped: a console that lacks one may follow a run and not drive it.
-ACTIONS: Mapping[str, int] = {
-    verb.declares.name: verb.declares.version for verb in SHIPPED if verb.declares.kind == "act"
-}
+
+def actions_of(definition: Mapping[str, Any]) -> dict[str, int]:
+    """The actions that a frozen definition needs, each with the major version that made it exact."""
+    needed = dict.fromkeys(str(step["verb"]) for step in definition["steps"] if step["kind"] == "act")
+    return {name: VERBS["act"][name].declares.version for name in needed}
+
+
+def lacking(actions: Mapping[str, int]) -> list[str]:
+    """Those of a run's actions that are not installed here as they were: who lacks one may follow and not drive."""
+    here = VERBS["act"]
+    return [
+        f"{name} {version}"
+        for name, version in actions.items()
+        if name not in here or here[name].declares.version != version
+    ]

@@ -52,6 +52,21 @@ class PhaseView:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """A dead-man: from its act's intent on, silence of the console for `seconds` puts the step back.
+
+    `unanswered`: it could not be disarmed, so that it may fire, or may have fired.
+    """
+
+    id: str
+    seconds: float
+    places: tuple[str, ...]  # where it is armed: routers, or the watchdog
+    run_id: str = ""
+    fence: int = 0  # of the driver that armed it
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
     spec: StepDef
     do: PhaseView = field(default_factory=PhaseView)
@@ -60,6 +75,7 @@ class StepView:
     ended: datetime | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)  # last data of each kind; "undo." before undo's
     progress: Mapping[str, Any] = field(default_factory=dict)  # a wait's latest sample
+    armed: Timer | None = None
 
     @property
     def id(self) -> str:
@@ -95,7 +111,7 @@ class Question:
     seq: int
     step: str
     phase: Phase
-    kind: str  # act.unknown, act.not_sent, verify.timeout or check.failed
+    kind: str  # act.unknown, act.not_sent, verify.timeout, check.failed or deadman.unanswered
     text: str
 
 
@@ -124,8 +140,8 @@ class RunView:
     turn_back: str = ""  # rollback has been asked for, and why; the driver has not turned yet
     gate_passed: str = ""  # the step that the gate has let through
     abandon: Event | None = None  # cmd.abandon, waiting for a second person
-    abandoned: bool = False
-    handover: bool = False
+    handover: bool = False  # the driver lets go at the next safe place
+    unmanned: bool = False  # the last driver has let it go, and nobody has claimed it since
     reason: str = ""  # why the run turned back or was closed: "refused", or the words of who asked
     why: str = ""
     disputed: bool = False  # something landed after the close

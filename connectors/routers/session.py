@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from connectors.errors import NotSent, TimedOut, Unreachable
@@ -65,6 +66,23 @@ class RouterSession:
         """One exec command that acts, such as a soft clear. Raises as `configure`."""
         reply = (await self._change(checked(command)))[0]
         return judged(reply, command, self.router.name)
+
+    async def arm(self, timer: str, seconds: float, lines: Sequence[str], clears: Sequence[str]) -> None:
+        """Have the router put the lines back by itself, and clear softly, unless `confirm` comes within so long.
+
+        Raises as `configure`. Arming the same again only extends it.
+        """
+        parts = [f"deadman arm {timer} {math.ceil(seconds)}", *(checked(part.strip()) for part in (*lines, *clears))]
+        request = "\t".join(parts)
+        judged((await self._change(request))[0], request, self.router.name)
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        """Put it off; what the router says of it: armed, fired or absent. Raises as `configure`."""
+        return (await self.exec(f"deadman extend {timer} {math.ceil(seconds)}")).text.strip()
+
+    async def confirm(self, timer: str) -> str:
+        """What was armed is over; what the router says that it was. Raises as `configure`."""
+        return (await self.exec(f"deadman confirm {timer}")).text.strip()
 
     async def close(self) -> None:
         """Hang up; the next command would connect again."""

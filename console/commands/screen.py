@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ from console.fail import UsageError
 from console.sites import Chosen, choose
 
 if TYPE_CHECKING:
+    from console.desk import Desk as AtDesk
     from console.ui.desk_port import Connection, Desk
     from console.ui.screen_operator import ScreenOperator
+    from runbooks.exits import ExitPath
 
 #: Signals that end the console the way `q` does, so that everything is put away.
 _LEAVING = (signal.SIGTERM, signal.SIGHUP)
@@ -100,10 +102,11 @@ async def _screens(chosen: Chosen, operator: str | None, *, write: bool) -> Exit
     """Paint first; everything that connecting imports comes after, on a thread."""
     from console.ui.app import InterlockApp
 
+    left = Left()
     async with contextlib.AsyncExitStack() as open_things:
 
         async def connect(person: ScreenOperator) -> Connection:
-            return await connected(open_things, chosen, operator, person)
+            return await connected(open_things, chosen, operator, person, left)
 
         app = InterlockApp(
             chosen.site,
@@ -115,15 +118,30 @@ async def _screens(chosen: Chosen, operator: str | None, *, write: bool) -> Exit
         )
         loop = asyncio.get_running_loop()
         for number in _LEAVING:
-            loop.add_signal_handler(number, app.exit)
+            loop.add_signal_handler(number, left.by, number, app.exit)
         await app.run_async()
     return Exit(app.return_code or Exit.OK)
 
 
+class Left:
+    """On which exit path the screens were left; `q` is like a Ctrl-C on the command line."""
+
+    def __init__(self) -> None:
+        self.path: ExitPath = "ctrl-c"
+
+    def by(self, number: signal.Signals, leave: Callable[[], None]) -> None:
+        self.path = "sighup" if number is signal.SIGHUP else "sigterm"
+        leave()
+
+
 async def connected(
-    stack: contextlib.AsyncExitStack, chosen: Chosen, operator: str | None, person: ScreenOperator
+    stack: contextlib.AsyncExitStack,
+    chosen: Chosen,
+    operator: str | None,
+    person: ScreenOperator,
+    left: Left | None = None,
 ) -> Connection:
-    """Watch the site, and open a desk when it is asked for; both end with the stack."""
+    """Watch the site, and open a desk when it is asked for; both end with the stack, runs by the exit table."""
     gc.enable()
     await asyncio.to_thread(_import_connectors)
     from console.ui.desk_port import Connection
@@ -134,9 +152,24 @@ async def connected(
     async def desk() -> Desk:
         from console.desk import at_desk
 
-        return await stack.enter_async_context(at_desk(watch, person, write=False, outage=person))
+        opened = await stack.enter_async_context(at_desk(watch, person, write=False, outage=person))
+        stack.push_async_callback(_leave, opened, left or Left())
+        return opened
 
     return Connection(watch.collector, desk)
+
+
+async def _leave(desk: AtDesk, left: Left) -> None:
+    """The screens are gone: whatever is driven here ends its atomic group, or what its step says, before it is left."""
+    from console.commands.past import say_interrupted
+
+    if desk.driving:
+        runs = ", ".join(desk.driving)
+        with contextlib.suppress(OSError):  # so may the terminal be
+            print(f"interlock: {runs}: leaving at the next safe place; Ctrl-C: at once", file=sys.stderr)
+        await desk.leave(left.path)
+        with contextlib.suppress(OSError, ValueError):
+            await say_interrupted(desk.journal)
 
 
 def _import_connectors() -> None:

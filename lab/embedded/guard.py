@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from types import ModuleType
 
+from lab.embedded.programs import guard
 from lab.embedded.vty import Vty
 
 REFUSED = 77
@@ -16,20 +14,6 @@ ACCOUNTS = {"interlock-read": "read", "interlock-run": "run"}
 Reply = tuple[int, bytes]
 
 
-def _routers_guard() -> ModuleType:
-    """The real routers' guard, a program of its own that needs nothing: its package needs Linux, and is left out."""
-    file = Path(__file__).parents[1] / "frr" / "guard.py"
-    spec = importlib.util.spec_from_file_location("lab_routers_guard", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-guard = _routers_guard()
-
-
 def answer(vty: Vty, request: str, account: str, by: str) -> Reply:
     """(status, output) of one request; 77 and the reason when it is refused."""
     command, *lines = request.split("\t")
@@ -37,6 +21,8 @@ def answer(vty: Vty, request: str, account: str, by: str) -> Reply:
         found = guard.controlled(part)
         if found:
             return REFUSED, f"refused: control character {found}\n".encode()
+    if command.startswith("deadman "):
+        return _deadman(vty, request, account)
     group = command == "configure terminal"
     reason = guard.may_configure(lines, account) if group else guard.permitted(command, account)
     if lines and not group:
@@ -44,6 +30,14 @@ def answer(vty: Vty, request: str, account: str, by: str) -> Reply:
     if reason:
         return REFUSED, f"{reason}\n".encode()
     status, output = vty.configure(lines, by) if group else vty.ask(command, by)
+    return status, output.encode()
+
+
+def _deadman(vty: Vty, request: str, account: str) -> Reply:
+    _, word, reason = guard.deadman_word(request, account)
+    if reason:
+        return REFUSED, f"{reason}\n".encode()
+    status, output = vty.timers.say(word)
     return status, output.encode()
 
 

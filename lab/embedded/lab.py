@@ -11,6 +11,7 @@ from lab.embedded.door import ADDRESS, Door, SignHostKey
 from lab.embedded.reflectors import Ways, open_reflectors
 from lab.embedded.shows.view import EdgeView
 from lab.embedded.things import How, Things
+from lab.embedded.timers import Timers
 from lab.embedded.timing import Clock
 from lab.embedded.vty import Vty
 from lab.embedded.world import World
@@ -38,6 +39,7 @@ class EmbeddedLab:
         self._doors: dict[str, Door] = {}
         self._reflectors: dict[str, asyncio.DatagramTransport] = {}
         self._feeds: dict[str, Served] = {}
+        self._timers: list[Timers] = []
         self.world: World
         self._things: Things
 
@@ -48,7 +50,9 @@ class EmbeddedLab:
         ways = Ways(self.world)
         for router in self.site.routers:
             view = EdgeView(self.world, router.name)
-            door = Door(router.name, Vty(view, ledger, ways), user_ca_line)
+            vty = Vty(view, ledger, ways)
+            self._timers.append(vty.timers)
+            door = Door(router.name, vty, user_ca_line)
             await door.certify(sign_host_key)
             await door.open()
             self._doors[router.name] = door
@@ -72,6 +76,8 @@ class EmbeddedLab:
             await door.shut()
         for speaker in self._speakers.values():
             await speaker.shut()
+        for timers in self._timers:
+            timers.stop()
         self.world.clock.stop()
 
     @property
@@ -114,6 +120,10 @@ class EmbeddedLab:
             elif not up and door.is_open:
                 await door.shut()
                 await self._speakers[name].shut()
+
+    def shape(self, vxc: str, mbps: int) -> None:
+        """From now on the VXC carries no more than `mbps`."""
+        self.world.shape(vxc, mbps)
 
     # --- lab.facts.Facts, from the world ---
 

@@ -43,6 +43,7 @@ class Links:
         self.site = site
         self.faults: dict[str, Fault] = {}
         self.shut: set[tuple[str, str]] = set()
+        self.shaped: dict[str, int] = {}  # VXC to Mbps, where the fabric has changed its rate
         self.ibgp = {s.name: s for s in site.sessions if s.internal}
 
     def has(self, name: str) -> Fault:
@@ -61,6 +62,10 @@ class Links:
     def vxc_light(self, vxc: str) -> bool:
         """The cross connect as the fabric sees it: its own state and its port's."""
         return not self.has(vxc).dark and self.port_light(self.site.vxc(vxc).port)
+
+    def rate_mbps(self, path: Path) -> int:
+        """What the path carries at most now."""
+        return self.shaped.get(path.vxc or "", self.site.rate_mbps(path))
 
     def leg(self, path: Path) -> tuple[str, ...]:
         """The links up to the session's peer: what lies behind it is the provider's."""

@@ -108,7 +108,7 @@ class Flows:
                     yield mbps / len(hub.winners) / len(choice.winners), path
 
     def _carry(self, load: Load, path: Path, out: float, into: float) -> None:
-        rate = float(self.site.rate_mbps(path))
+        rate = float(self.links.rate_mbps(path))
         out, into = min(out, rate), min(into, rate)
         router = self.site.session(path.session).router
         carriage = self.links.of_path(path)

@@ -13,6 +13,7 @@ from lab.embedded.ping import ping
 from lab.embedded.reflectors import Ways
 from lab.embedded.shows import bfd, interfaces, neighbors, summary, table, texts
 from lab.embedded.shows.view import EdgeView
+from lab.embedded.timers import Timers
 from lab.ledger import Ledger
 
 Answer = tuple[int, str]
@@ -71,6 +72,7 @@ class Vty:
         self.view = view
         self._ledger = ledger
         self._ways = ways or Ways(view.world)
+        self.timers = Timers(self.configure, self.ask)
 
     def ask(self, command: str, by: str) -> Answer:
         """One exec command."""

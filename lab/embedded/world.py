@@ -173,6 +173,11 @@ class World:
         up = {name: session.up for name, session in self.sessions.items()}
         self.counters.change(self.flows().load(up), self.clock.now())
 
+    def shape(self, vxc: str, mbps: int) -> None:
+        """The fabric has changed the VXC's rate."""
+        self.links.shaped[vxc] = mbps
+        self._reload_traffic()
+
     def flows(self) -> Flows:
         return Flows(self.site, self.links, self.tables)
 

@@ -144,11 +144,19 @@ class FeedDoor(Door):
 
 
 def install_guard(root: Path) -> Path:
-    """Copy the guard to where the routers' accounts may read it."""
-    target = root / "guard.py"
-    shutil.copy(Path(__file__).parent / "guard.py", target)
-    target.chmod(0o755)
-    return target
+    """Copy the guard and what it loads to where the routers' accounts may read them."""
+    for name in ("guard.py", "deadman.py"):
+        shutil.copy(Path(__file__).parent / name, root / name)
+        (root / name).chmod(0o755)
+    return root / "guard.py"
+
+
+def make_timers(root: Path, namespace: str, accounts: list[str], run: str) -> None:
+    """Where a router keeps its dead-men (guard.timers): the run account writes there, the read account looks."""
+    folder = root / "timers" / namespace
+    folder.mkdir(mode=0o755, parents=True)
+    os.chown(folder, FIRST_UID + accounts.index(run), grp.getgrnam("frrvty").gr_gid)
+    folder.chmod(0o2750)
 
 
 class Writes:

@@ -4,11 +4,14 @@ r"""What an SSH account of a router may do: sshd's forced command, on the system
 one request a line; the reply is `STATUS LENGTH\n` and LENGTH bytes (stdout, then stderr). STATUS is vtysh's exit code,
 or 77 with the reason when refused. A request is an exec command, or `configure terminal` and its lines, TAB between.
 Every line is matched as a whole against a list; a line feed inside a vtysh argument would be a second command.
+`deadman …` (deadman.py, beside this file) arms a timer that puts lines back when the console falls silent; the timer
+is this program too: `guard.py PATHSPACE timer ID`.
 """
 
 # ruff: noqa: PTH100, PTH110, PTH118, PTH120, PTH123 -- started for every SSH connection: what pathlib does here, os.path does without its import
 
 import base64
+import importlib.util
 import json
 import os
 import re
@@ -16,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+from types import ModuleType
 
 REFUSED = 77
 LONGEST = 16 * 1024
@@ -124,6 +128,8 @@ def answer(request: str, account: str, pathspace: str) -> Reply:
         found = controlled(part)
         if found:
             return REFUSED, f"refused: control character or not ASCII: {found}\n".encode()
+    if command.startswith("deadman "):
+        return deadman(request, account, pathspace)
     group = command == "configure terminal"
     reason = may_configure(lines, account) if group else permitted(command, account)
     if lines and not group:
@@ -140,6 +146,71 @@ def answer(request: str, account: str, pathspace: str) -> Reply:
     if command.startswith("ping "):
         return execute(command.split())
     return ask(command, pathspace) or vtysh([command], pathspace)
+
+
+def beside(name: str) -> ModuleType:
+    """A program beside this one, loaded when it is needed."""
+    file = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    spec = importlib.util.spec_from_file_location(f"guard_{name.removesuffix('.py')}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def deadman_word(request: str, account: str) -> tuple[ModuleType, object, str | None]:
+    """The dead-man's module, the word that the request is, and why the account may not say it."""
+    module = beside("deadman.py")
+    try:
+        word = module.Word(request)
+    except module.Refused as refusal:
+        return module, None, f"refused: {refusal}"
+    return module, word, module.permitted(word, account, lambda lines: may_configure(lines, account), may_clear)
+
+
+def may_clear(commands: list[str]) -> str | None:
+    """None when every one is a soft clear from the list."""
+    for command in commands:
+        if not any(re.fullmatch(pattern, command) for pattern in CLEARS):
+            return f"refused: not in the list of soft clears: {command[:120]}"
+    return None
+
+
+def deadman(request: str, account: str, pathspace: str) -> Reply:
+    """A dead-man's word; status 1 when the router cannot do it now."""
+    module, word, reason = deadman_word(request, account)
+    if reason:
+        return REFUSED, reason.encode() + b"\n"
+    itself = os.path.abspath(__file__)
+
+    def start(name: str) -> None:
+        module.detached([sys.executable, "-I", "-S", itself, pathspace, "timer", name])
+
+    try:
+        return 0, module.answered(word, module.Spool(timers(pathspace)), start).encode() + b"\n"
+    except (module.Refused, OSError) as error:
+        return 1, f"% deadman: {error}\n".encode()
+
+
+def timers(pathspace: str) -> str:
+    """Where a router keeps its dead-men: the run account's folder."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "timers", pathspace)
+
+
+def be_timer(pathspace: str, name: str) -> int:
+    """Wait in the background for a dead-man's moment."""
+    module = beside("deadman.py")
+
+    def restore(lines: list[str], command: str) -> bool:
+        group = command == "configure terminal"
+        status, _ = vtysh([command, *lines] if group else [command], pathspace)
+        for line in lines:
+            tell(pathspace, line, status, f"deadman {name}")
+        return status == 0
+
+    module.Spool(timers(pathspace)).watch(name, module.say_ready, restore)
+    return 0
 
 
 _vtys: dict[str, socket.socket] = {}
@@ -195,11 +266,11 @@ def execute(argv: list[str]) -> Reply:
     return done.returncode, done.stdout + NOISE.sub(b"", done.stderr)
 
 
-def tell(pathspace: str, request: str, status: int) -> None:
-    """Let the lab's ledger know of a write that was tried with success."""
+def tell(pathspace: str, request: str, status: int, by: str | None = None) -> None:
+    """Let the lab's ledger know of a write that was tried with success; `by` is who, else the certificate's key id."""
     if status:
         return
-    word = json.dumps({"pathspace": pathspace, "request": request, "by": credential()})
+    word = json.dumps({"pathspace": pathspace, "request": request, "by": by or credential()})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.settimeout(1)
         try:
@@ -261,7 +332,9 @@ def once(command: str, account: str, pathspace: str) -> int:
 
 
 def main() -> int:
-    pathspace, account = sys.argv[1:]
+    pathspace, account, *timer = sys.argv[1:]
+    if account == "timer":
+        return be_timer(pathspace, timer[0])
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     if command == "line":
         return line_protocol(account, pathspace)

@@ -209,6 +209,8 @@ class FrrLab:
             daemons.write(prefix + node, files[node])
         for node, commands in accounts.items():
             doors.write_accounts(prefix + node, list(commands))
+            if node in topology.edges:
+                doors.make_timers(root, prefix + node, list(commands), self.site.systems.vault.run_principal)
         self._children = Children(topology, prefix, log, self._processes)
         routers, *_ = await together(
             self._start_routers(files, log),

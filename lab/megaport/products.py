@@ -6,7 +6,7 @@ import hashlib
 
 from lab.canary import canary, canary_guid
 from lab.megaport.answers import JSON
-from lab.megaport.sampled import Links
+from lab.megaport.sampled import Links, Sited
 from network.inventory import Mcr, Port, Vxc
 
 HOSTED_RATES = (50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10000)
@@ -68,7 +68,7 @@ def vxc_object(facts: Links, vxc: Vxc) -> JSON:
     b_name = {"azure-key": "Azure ExpressRoute"}.get(vxc.b_end, "AWS Direct Connect")
     return _common(vxc.uid, vxc.name) | {
         "productType": "VXC",
-        "rateLimit": vxc.rate_mbps,
+        "rateLimit": facts.rates.recorded(vxc),
         "maximumRate": maximum_rate(facts, vxc),
         "distanceBand": "METRO",
         "up": up,
@@ -88,7 +88,7 @@ def vxc_object(facts: Links, vxc: Vxc) -> JSON:
                 "id": number(vxc.uid),
                 "name": vxc.name,
                 "description": vxc.name,
-                "rate_limit_mbps": vxc.rate_mbps,
+                "rate_limit_mbps": facts.rates.effective(vxc),
                 "resource_name": "vll",
                 "resource_type": "vll",
                 "up": int(up),
@@ -99,7 +99,7 @@ def vxc_object(facts: Links, vxc: Vxc) -> JSON:
     }
 
 
-def secrets_of(facts: Links) -> frozenset[str]:
+def secrets_of(facts: Sited) -> frozenset[str]:
     """Every secret that the product objects show."""
     found = set()
     for vxc in facts.site.vxcs:
@@ -169,13 +169,13 @@ def _end(uid: str, name: str, pop: str, vlan: int) -> JSON:
     }
 
 
-def maximum_rate(facts: Links, vxc: Vxc) -> int:
+def maximum_rate(facts: Sited, vxc: Vxc) -> int:
     """What the B end could take: the circuit's bandwidth, or the hosted connection's fixed tier."""
     side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
     return side.circuit_bandwidth_mbps if vxc.b_end == "azure-key" and side else vxc.rate_mbps
 
 
-def service_key(facts: Links) -> str:
+def service_key(facts: Sited) -> str:
     side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
     return canary_guid("service_key", side.circuit if side else "")
 

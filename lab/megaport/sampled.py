@@ -7,16 +7,24 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from lab.facts import Facts
+from lab.megaport.rates import Rates
 from network.inventory import Site
 
 
-class Links(Protocol):
-    """The part of the world that the fabric's products show."""
+class Sited(Protocol):
+    """Whatever knows its site."""
 
     @property
     def site(self) -> Site: ...
+
+
+class Links(Sited, Protocol):
+    """The part of the world that the fabric's products show."""
+
     def port_up(self, port: str) -> bool: ...
     def vxc_up(self, vxc: str) -> bool: ...
+    @property
+    def rates(self) -> Rates: ...
 
 
 class Sampled:
@@ -24,6 +32,7 @@ class Sampled:
 
     def __init__(self, facts: Facts, now: Callable[[], datetime]) -> None:
         self.site, self.every_s = facts.site, 0.0
+        self.rates = Rates(facts.site, facts, now)
         self._facts, self._now = facts, now
         self._seen: dict[tuple[str, str], tuple[datetime, bool]] = {}
 

@@ -22,7 +22,8 @@ class FenceLost(JournalError):
 
     def __init__(self, run_id: str, fence: int, current: int) -> None:
         super().__init__(
-            f"run {run_id} was taken over (fence {fence}, now {current}): this console no longer drives it"
+            f"run {run_id} was taken over (fence {fence}, now {current}): this console no longer drives it,"
+            f" and sends nothing more; `interlock follow {run_id}` shows who does"
         )
         self.run_id, self.fence, self.current = run_id, fence, current
 

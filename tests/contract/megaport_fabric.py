@@ -1,6 +1,6 @@
 """The lab's fabric behind its fault gate, and a source that polls and asks it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any
@@ -9,6 +9,7 @@ from connectors.megaport import MegaportSource
 from connectors.megaport_telemetry import series_of
 from lab.announcements import Announcements
 from lab.faults import FaultGate
+from lab.ledger import Ledger
 from lab.megaport import MegaportLab
 from lab.telemetry import Telemetry
 from network.inventory import Site
@@ -48,12 +49,22 @@ class Cut:
 class Fabric:
     """`fetched` counts how often the credential was asked for; `wire.asked` are the paths of every request."""
 
-    def __init__(self, *, token_life_s: int = 3600, slow_s: float = 8.0) -> None:
+    def __init__(
+        self, *, token_life_s: int = 3600, slow_s: float = 8.0, writers: Mapping[str, str] | None = None
+    ) -> None:
         self.world, self.fetched, self.secret = World(SITE), 0, "secret-of-the-fabric"
         self.announcements = Announcements(SITE)
-        life, telemetry = token_life_s, Telemetry(SITE)
+        self.ledger = Ledger()
         self.lab = MegaportLab(
-            SITE, self.world, "interlock", self.secret, telemetry, self.announcements, token_life_s=life
+            SITE,
+            self.world,
+            "interlock",
+            self.secret,
+            Telemetry(SITE),
+            self.announcements,
+            token_life_s=token_life_s,
+            writers=writers,
+            ledger=self.ledger,
         )
         self.wire = Cut(self.lab.app)
         self.gate = FaultGate("megaport", self.wire, self.lab.refuse, slow_s=slow_s)

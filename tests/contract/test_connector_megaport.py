@@ -33,8 +33,9 @@ async def test_a_poll_sees_every_port_vxc_and_a_week_of_load(fabric: Fabric) -> 
     names |= {(kind, vxc.name) for vxc in SITE.vxcs for kind in (Kind.VXC, Kind.LOAD)}
     assert set(seen) == names
     assert seen[Kind.PORT, "port-a"].fact == FabricPort(up=True, status="LIVE")
-    expected = FabricVxc(up=True, shutdown=False, status="LIVE", rate_mbps=1000)
+    expected = FabricVxc(up=True, shutdown=False, status="LIVE", rate_mbps=1000, max_mbps=1000)
     assert seen[Kind.VXC, "vxc-aws-b"].fact == expected
+    assert getattr(seen[Kind.VXC, "vxc-azure-a"].fact, "max_mbps", None) == 2000  # the circuit's
     load = seen[Kind.LOAD, "vxc-azure-a"].fact
     assert isinstance(load, Load)
     assert load.p95_mbps == pytest.approx(412, rel=0.1)  # the active leg: Azure's demand

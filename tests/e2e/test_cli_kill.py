@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from connectors.routers.session import RouterSession
-from connectors.routers.ssh import Login
-from console.session import OperatorSession
-from network.sitefile import load
 from tests.e2e.embedded_lab import Cli, Document, lab_up, until
+from tests.e2e.router_login import as_bob, silence
 
 pytestmark = pytest.mark.vault
 
@@ -21,6 +17,7 @@ pytestmark = pytest.mark.vault
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     with lab_up(tmp_path_factory.mktemp("kill")) as cli:
+        silence(cli, 600)  # what a dead console leaves is looked at here at leisure
         yield cli
 
 
@@ -82,7 +79,9 @@ def test_kill_nine_in_the_middle_keeps_the_locks_and_rollback_looks_before_it_un
     entries = cli.log(run)
     turned = next(entry.seq for entry in entries if entry.kind == "rollback.begin")
     after = [entry.kind for entry in entries if entry.seq > turned and entry.step == "move-azure"]
-    assert after == ["undo.due", "act.intent", "act.result", "verify.ok"], "it looked, and then it undid"
+    assert after == ["undo.due", "act.intent", "act.result", "verify.ok", "deadman.disarmed"], (
+        "it looked, then it undid"
+    )
     assert not [entry for entry in entries if entry.step == "move-aws"], "what was never begun is not undone"
     assert cli.router_writes() == before + undo_of(plan, "move-azure")
     assert cli.plan()["hash"] == plan["hash"]
@@ -161,25 +160,3 @@ def undo_of(plan: Document, step: str) -> list[str]:
     """What the routers see written when a step of the plan is undone."""
     lines = next(each["undo"] for each in plan["steps"] if each["id"] == step)
     return [line.replace("(config)>", ">") for line in lines if not line.endswith("configure terminal")]
-
-
-def as_bob(cli: Cli, *lines: str) -> None:
-    """Somebody else with a right to it configures edge-1 by hand."""
-
-    async def configure() -> None:
-        site = load((cli.lab_folder / "site.yaml").read_text(), "site.yaml").site
-        vault = site.systems.vault
-        session = OperatorSession(site, cli.lab_folder, "bob")
-        login = Login(
-            vault.run_principal,
-            vault.host_ca,
-            lambda line: session.sign(vault.run_role, vault.run_principal, line),
-        )
-        router = RouterSession(site.router("edge-1"), login)
-        try:
-            await router.configure(lines)
-        finally:
-            await router.close()
-            await session.close()
-
-    asyncio.run(configure())

@@ -229,3 +229,40 @@ def test_runs_lists_newest_first_and_every_chain_is_whole(cli: Cli, drained: Dra
         assert row["closed"]
     checked = cli.ok("journal", "verify", "--json").json["runs"]
     assert {row["run"]: row["ok"] for row in checked} == {row["run"]: True for row in rows}
+
+
+# -- once more, by the name of the book that undoes
+
+
+def test_undrain_port_puts_the_newest_drain_back_without_a_change_of_its_own(
+    cli: Cli, drained: Drained, restored: Result
+) -> None:
+    undrain = ("run", "undrain-port", "port=port-a", "--write", "--yes", "--json")
+    nothing = cli.run(*undrain)
+    assert nothing.code == 4
+    assert "no COMPLETED run of drain-port port=port-a is in place" in nothing.err
+    before = len(cli.router_writes())
+    again = cli.drain(cli.change("--ci", "port-a"), "--json")
+    assert again.code == 0, again.err
+    done = cli.run(*undrain)
+    assert done.code == 0, done.err
+    told = done.json
+    assert (told["book"], told["undo_of"], told["change"]) == ("undrain-port", again.json["run"], again.json["change"])
+    assert [step["id"] for step in told["steps"]] == [step["id"] for step in restored.json["steps"]]
+    assert cli.router_writes()[before:] == [*drained.writes, *cli.router_writes()[len(drained.writes) : before]]
+    assert cli.plan()["hash"] == drained.plan["hash"]
+
+
+def test_a_book_of_ones_own_is_planned_from_its_file(cli: Cli, drained: Drained) -> None:
+    mine = cli.root / "mine.yaml"
+    mine.write_text("runbook: mine\nversion: 1\ntitle: t\npurpose: p\ntarget: port\nparameters: {port: {type: port}}\n"
+                    "steps:\n  - {id: d, kind: call, book: drain-port, with: {port: '${port}'}}\n")  # fmt: skip
+    document = cli.ok("plan", str(mine), "port=port-a", "--json").json
+    assert [step["id"] for step in document["steps"]] == [f"d/{name}" for name in STEPS]
+    assert document["steps"][1]["commands"] == drained.plan["steps"][1]["commands"]
+    assert "survivor-load, 2 of 3: hold" in document["steps"][1]["guards"]
+    mine.write_text(mine.read_text().replace("book: drain-port", "book: drain-prt"))
+    wrong = cli.run("plan", str(mine), "port=port-a")
+    assert wrong.code == 2
+    assert f"{mine}:8:25: steps.0.book" in wrong.err
+    assert "did you mean 'drain-port'?" in wrong.err

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from connectors.routers.session import RouterSession
 from tests.e2e.embedded_lab import Cli, Document, Observer, alert, cloud, path, source, until
+from tests.e2e.router_login import armed, at_router
 
 pytestmark = [pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
 
@@ -284,6 +286,27 @@ def test_drain_and_undo_lose_no_packet_and_put_back_exactly_what_was(cli: Cli, w
     assert restored["azure"]["sent"] > 1000
     assert cli.plan()["hash"] == before["hash"]
     assert cli.ok("journal", "verify").code == 0
+
+
+def test_an_armed_router_restores_itself_after_its_connection_is_gone(cli: Cli, watch: Observer) -> None:
+    clause, soft = "route-map IN-msee-primary permit 10", "clear bgp ipv4 unicast 10.255.1.2 soft"
+
+    async def drained(session: RouterSession) -> None:
+        await session.arm("R-1-by-hand-a1", 3, (clause, "set local-preference 200"), (soft,))
+        await session.arm("R-1-kept-a1", 4, (clause, "set local-preference 200"), (soft,))
+        await session.configure((clause, "set local-preference 120"))
+        await session.exec(soft)
+        assert await session.confirm("R-1-kept-a1") == "armed"
+
+    at_router(cli, drained)  # it hangs up at the end
+    assert [each["id"] for each in armed(cli)] == ["R-1-by-hand-a1"], "the read account sees what is armed"
+    watch.until("egress is on er-secondary", lambda d: cloud(d, "azure")["carried_by"] == [PORT_B["azure"]], 5)
+    watch.until("the router has put it back", lambda d: cloud(d, "azure")["carried_by"] == [PORT_A["azure"]], 10)
+    assert armed(cli) == []
+    wrote = [each["what"] for each in cli.ledger() if each["by"] == "deadman R-1-by-hand-a1"]
+    assert wrote == [clause, "set local-preference 200", soft]
+    assert at_router(cli, lambda session: session.confirm("R-1-by-hand-a1")) == "fired"
+    assert at_router(cli, lambda session: session.confirm("R-1-kept-a1")) == "absent"
 
 
 def test_a_second_lab_is_refused_and_told_whose_the_first_is(

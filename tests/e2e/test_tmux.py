@@ -10,53 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.embedded_lab import BINARY, Cli, lab_up, until
+from tests.e2e.terminal import Terminal
 
 pytestmark = [pytest.mark.tmux, pytest.mark.vault, pytest.mark.timeout(240)]
-
-
-class Terminal:
-    """One tmux server of our own, one window."""
-
-    def __init__(self, folder: Path, cli: Cli) -> None:
-        self._socket, self._cli = str(folder / "tmux.sock"), cli
-
-    def tmux(self, *args: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-S", self._socket, "-f", "/dev/null", *args],
-            capture_output=True,
-            text=True,
-            env={**self._cli.env, "TERM": "xterm-256color"},
-            check=True,
-            timeout=10,
-        )
-        return done.stdout
-
-    def start(self, command: str) -> None:
-        self.tmux("new-session", "-d", "-x", "80", "-y", "24", command)
-
-    def screen(self) -> str:
-        return self.tmux("capture-pane", "-p")
-
-    def keys(self, *keys: str) -> None:
-        self.tmux("send-keys", *keys)
-
-    def type(self, text: str) -> None:
-        self.tmux("send-keys", "-l", text)
-
-    def until(self, *wanted: str, within_s: float = 25.0) -> str:
-        """Wait until everything wanted stands on the screen, and return the screen."""
-        last = ""
-
-        def there() -> bool:
-            nonlocal last
-            last = self.screen()
-            return all(word in last for word in wanted)
-
-        try:
-            until(f"{wanted} on the screen", there, within_s)
-        except pytest.fail.Exception:
-            pytest.fail(f"not on the screen within {within_s:g} s: {wanted}\n{last}")
-        return last
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +26,7 @@ def terminal(cli: Cli, tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(tmp_path, cli)
     terminal.start(shlex.join([BINARY]))
     yield terminal
-    subprocess.run(["tmux", "-S", str(tmp_path / "tmux.sock"), "kill-server"], capture_output=True, check=False)
+    terminal.end()
 
 
 def test_look_drill_and_leave(cli: Cli, terminal: Terminal) -> None:

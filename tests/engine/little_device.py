@@ -16,7 +16,7 @@ from runbooks.effects import Finding, GateVerdict, Outage, Ports, Seen, Unattend
 from runbooks.engine import Engine
 from runbooks.journal import Event, Identity, Journal, NewRun
 from runbooks.model import Phase, StepDef
-from runbooks.view import RunView
+from runbooks.view import RunView, Timer
 
 T = TypeVar("T")
 
@@ -68,6 +68,9 @@ class World:
     told: list[str] = field(default_factory=list)
     gates: list[str] = field(default_factory=list)
     send_allowed: Callable[[], None] = lambda: None  # what the engine handed to the act in flight
+    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # the device's dead-men, by id
+    fired: list[str] = field(default_factory=list)
+    extended: int = 0
 
     # -- Effects
 
@@ -92,6 +95,48 @@ class World:
             self.moment(f"sent {half} of {phase} {step.id}")
             await self._answer(f"after {half} of {phase} {step.id}", None)
         return {"token": token}
+
+    def places(self, step: StepDef) -> tuple[str, ...]:
+        return ("device",) if step.undo else ()
+
+    async def prepare(self, step: StepDef, timer: Timer) -> None:
+        self.moment(f"prepare {step.id} {timer.id}")
+
+    async def arm(self, step: StepDef, timer: Timer) -> None:
+        self.moment(f"arm {step.id}")
+        await self._answer(f"arm {step.id}", None)
+        self._due(step, timer)
+
+    async def extend(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
+        await self._answer(f"extend {step.id}", None)
+        said = self._said(timer)
+        if said == "armed":
+            self._due(step, timer)
+            self.extended += 1
+        return {"device": said}
+
+    async def disarm(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
+        self.moment(f"disarm {step.id}")
+        silent = await self._answer(f"disarm {step.id}", "")
+        if silent:
+            return {"device": silent}
+        said = self._said(timer)
+        if handle := self.timers.pop(timer.id, None):
+            handle.cancel()
+        return {"device": said}
+
+    def _said(self, timer: Timer) -> str:
+        return "armed" if timer.id in self.timers else "fired" if timer.id in self.fired else "absent"
+
+    def _due(self, step: StepDef, timer: Timer) -> None:
+        if timer.id in self.timers:
+            self.timers[timer.id].cancel()
+        self.timers[timer.id] = asyncio.get_running_loop().call_later(timer.seconds, self._fire, step, timer.id)
+
+    def _fire(self, step: StepDef, timer: str) -> None:
+        del self.timers[timer]
+        self.fired.append(timer)
+        self.device.values |= {f"{step.id}/{half}": step.args["undo"] for half in HALVES}
 
     async def observe(self, step: StepDef, phase: Phase) -> Seen:
         self.moment(f"observe {phase} {step.id}")

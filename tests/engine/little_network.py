@@ -16,6 +16,7 @@ from runbooks.model import StepDef, steps_of
 from runbooks.plan import Plan, compile_plan
 from runbooks.putback import undo_definition
 from runbooks.scene import Moment
+from tests.engine.little_fabric import LittleFabric
 from tests.router_text import running
 from tests.sample import NOW, REFERENCE, healthy, reference, routes, seen
 
@@ -32,6 +33,7 @@ class LittleRouter:
     sent: list[str] = field(default_factory=list)
     failures: list[Exception | None] = field(default_factory=list)
     unreadable: Exception | None = None
+    armed: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     async def running_config(self) -> str:
         if self.unreadable is not None:
@@ -53,6 +55,21 @@ class LittleRouter:
     async def execute(self, command: str) -> None:
         self._fail()
         self.sent.append(command)
+
+    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
+        self._fail()
+        self.armed[timer] = (seconds, lines, clears)
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        self._fail()
+        if timer not in self.armed:
+            return "absent"
+        self.armed[timer] = (seconds, *self.armed[timer][1:])
+        return "armed"
+
+    async def confirm(self, timer: str) -> str:
+        self._fail()
+        return "armed" if self.armed.pop(timer, None) else "absent"
 
     def preference(self, session: str) -> int:
         policy = SITE.session(session).policy
@@ -85,6 +102,7 @@ class LittleScene:
     routers: Mapping[str, LittleRouter] = field(
         default_factory=lambda: {r.name: LittleRouter(running(SITE, r.name)) for r in SITE.routers}
     )
+    the_fabric: LittleFabric = field(default_factory=LittleFabric)
     snapshot: Snapshot = field(default_factory=Snapshot)
 
     def __post_init__(self) -> None:
@@ -98,6 +116,9 @@ class LittleScene:
 
     def router(self, name: str) -> LittleRouter:
         return self.routers[name]
+
+    def fabric(self) -> LittleFabric:
+        return self.the_fabric
 
     async def newer(self, revision: int, timeout_s: float) -> Snapshot:
         assert timeout_s > 0

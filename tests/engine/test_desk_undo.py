@@ -14,12 +14,14 @@ import pytest
 from connectors.collector import Collector
 from connectors.servicenow import ServiceNow
 from console.desk import Desk
+from console.fail import Refused
 from console.session import OperatorSession
 from console.sites import Chosen
 from console.wiring import Watch, utc_now
 from network.sitefile import load
 from runbooks.journal import Journal, NewRun, RunRow
 from runbooks.model import StepDef
+from runbooks.verbs import actions_of
 from runbooks.view import RunView
 from tests.engine.little_device import here, new_id
 from tests.sample import REFERENCE
@@ -98,3 +100,16 @@ async def test_an_undo_that_this_desk_drives_is_left_to_go_on(desk: Desk, person
     assert await desk.rollback(row.run_id) == row.run_id
     assert desk.driving == (row.run_id,)
     assert (await desk.journal.run(row.run_id)).fence == row.fence
+
+
+async def test_a_run_that_needs_an_action_which_is_not_installed_is_not_driven_here(desk: Desk) -> None:
+    new = NewRun("drain-port", "1", DEFINITION, {"prefer-standby": 1, "pull-plug": 1, "set-vlan": 2}, None, ())
+    row = await desk.journal.create_run(new)
+    with pytest.raises(Refused, match=r"this console lacks pull-plug 1, set-vlan 2, which .* needs: it may follow"):
+        await desk.rollback(row.run_id)
+    assert (await desk.journal.run(row.run_id)).fence == row.fence
+
+
+def test_a_run_records_the_actions_that_it_needs() -> None:
+    steps = [{"kind": "check", "verb": "restored"}, {"kind": "act", "verb": "prefer-standby"}]
+    assert actions_of({"steps": steps}) == {"prefer-standby": 1}

@@ -89,6 +89,7 @@ def test_a_broken_one_is_named_and_stops_nobody(registry: Registry, name: str, s
     with pytest.raises(BrokenVerb, match=said):
         registry["check"][name]
     assert name in registry.broken
+    assert name not in registry["check"]
     assert "light-is-green" in registry["check"]
 
 

@@ -47,6 +47,7 @@ CASES = [
     ("steps:", "guards: [‸{name: symmetry, k: 4, n: 3}]\nsteps:", "4 of the last 3 samples can never be"),
     ("timeout: 10s", "‸timout: 10s", "unknown key 'timout'; did you mean 'timeout'?"),
     ("timeout: 10s", "timeout: 10s, ‸deadman: 30s", "a check has no 'deadman'"),
+    ("verb: prefer-standby", "verb: prefer-standby\n    exits: {‸sigtrm: hold}", "did you mean 'sigterm'?"),
     ("kind: check", "‸kind: chek", "did you mean 'check'?"),
     ("type: port", "‸type: prt", "did you mean 'port'?"),
     ("target: port", "‸target: prt", "did you mean 'port'?"),
@@ -144,6 +145,12 @@ def test_what_no_source_feeds_or_too_seldom_is_found_at_a_site() -> None:
 def test_the_library_is_sound_at_the_reference_site() -> None:
     site = reference()
     assert [faults(shipped(name).text, f"{name}.yaml", site=site) for name in names()] == [[]] * len(names())
+
+
+def test_the_example_of_the_documentation_is_sound() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "runbooks.md").read_text()
+    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    assert faults(example, "runbooks.md", site=reference()) == []
 
 
 def test_a_book_with_a_fault_is_not_read() -> None:

@@ -18,6 +18,7 @@ from runbooks.ops import (
     Check,
     Close,
     Confirm,
+    Disarm,
     Gate,
     Nothing,
     Observe,
@@ -72,7 +73,9 @@ class World:
                 self.perform(next_op(self.view))
 
     def command(self) -> None:
-        kind = self.pick(["pause", "resume", "abort", "decide", "confirm", "approve", "rollback", "late"])
+        kind = self.pick(
+            ["pause", "resume", "abort", "decide", "confirm", "approve", "rollback", "late", "handover", "leave"]
+        )
         seq = self.view.question.seq if self.view.question else 1
         match kind:
             case "decide":
@@ -82,6 +85,9 @@ class World:
                 self.write(f"cmd.{kind}", self.pick(["clear", "second"]), actor="bob", definition_sha="d1")
             case "rollback":
                 self.write("rollback.begin", reason="asked for")
+            case "leave":
+                self.write("driver.left", path="ctrl-c", policy=self.pick(["hold", "undo", "finish"]))
+                self.write("driver.released")
             case "late":
                 intents = [(e.step, e.phase) for e in self.events if e.kind == "act.intent"]
                 if intents:
@@ -89,7 +95,7 @@ class World:
             case _:
                 self.write(f"cmd.{kind}")
 
-    def perform(self, op: Op) -> None:
+    def perform(self, op: Op) -> None:  # noqa: PLR0912 - one case for each operation
         match op:
             case Check(step):
                 self.write("step.started", step)
@@ -100,7 +106,8 @@ class World:
                 self.write("step.started", step)
                 self.write(self.pick(["wait.passed", "wait.passed", "verify.timeout"]), step)
             case Act(step, phase):
-                self.write("act.intent", step, phase)
+                deadman = {"id": f"R-{step}", "seconds": 15, "places": ["edge-1"]}
+                self.write("act.intent", step, phase, **({"deadman": deadman} if phase == "do" else {}))
                 ends = ["act.result", "act.result", "act.interrupted", "act.not_sent", None]
                 if end := self.pick(ends):  # None: died between the intent and its result
                     self.write(end, step, phase)
@@ -111,6 +118,9 @@ class World:
                 self.write("verify.ok" if ok else "verify.timeout", step, phase, ok=ok)
             case Confirm(step) | Approve(step):
                 self.write("step.started", step)
+            case Disarm(step):
+                kinds = ["deadman.disarmed", "deadman.disarmed", "deadman.unanswered", "deadman.fired"]
+                self.write(self.pick(kinds), step, "do")
             case Gate(step):
                 self.write(self.pick(["gate.passed", "gate.passed", "gate.closed"]), step)
             case TurnBack(reason):
@@ -195,7 +205,7 @@ def test_nothing_comes_between_the_halves_of_a_group(log: list[Event]) -> None:
         first, second = view.steps[1], view.steps[2]
         half = first.do.state in {"acted", "done"} and second.do.state == "pending" and not second.do.attempts
         if half and view.direction == "forward" and view.state in {"RUNNING", "PAUSED", "WAITING"}:
-            assert not isinstance(op, Gate | Nothing | Check | Wait | Confirm | Approve) or view.handover
+            assert not isinstance(op, Gate | Nothing | Check | Wait | Confirm | Approve)
 
 
 @settings(max_examples=100, deadline=None)
@@ -206,6 +216,36 @@ def test_no_act_without_an_open_gate_and_no_gate_on_the_way_back(log: list[Event
             assert view.gate_passed == op.step
         if view.direction == "rollback":
             assert not isinstance(op, Gate)
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs())
+def test_no_hold_and_no_end_with_a_dead_man_that_was_not_asked_to_go(log: list[Event]) -> None:
+    for view, op in prefixes(log):
+        if view.closed:
+            continue
+        silent = [step for step in view.steps if step.armed and step.armed.unanswered]
+        waiting = [step.id for step in view.steps if step.armed and not step.armed.unanswered]
+        if isinstance(op, AwaitDecision | Confirm | Approve | Close) or op == Nothing("paused"):
+            assert waiting == [], op
+        if isinstance(op, Close):
+            assert silent == [], "what did not answer is a question, never forgotten"
+        if isinstance(op, Act) and op.phase == "do":
+            assert op.step not in {*waiting, *(step.id for step in silent)}, "one attempt, one dead-man"
+        if isinstance(op, Disarm):
+            assert op.step in waiting
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs())
+def test_what_a_dead_man_put_back_is_looked_at_and_never_taken_for_done(log: list[Event]) -> None:
+    for event in log:
+        if event.kind != "deadman.fired":
+            continue
+        view = fold(STEPS, log[: event.seq])
+        step = view.step(event.step)
+        assert step is not None
+        assert view.closed or step.do.state not in {"acted", "done"}
 
 
 KINDS = sorted(

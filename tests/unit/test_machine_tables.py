@@ -241,10 +241,53 @@ def test_abandon_needs_two_people() -> None:
     seq = len(asked)
     assert isinstance(next_op(view(*asked)), AwaitDecision)
     assert isinstance(next_op(view(*asked, ("cmd.approve", {"reply_to": seq}))), Reject)
-    closing = next_op(view(*asked, ("@bob cmd.approve", {"reply_to": seq})))
-    assert closing == Close("ABANDONED", "", "abandoned by two people")
+    given_up = view(*asked, ("@bob cmd.approve", {"reply_to": seq}))
+    assert (given_up.state, given_up.why) == ("ABANDONED", "abandoned by two people")
+    assert next_op(given_up) == Nothing("closed")
     decided = (*asked, ("cmd.decide", {"choice": "redo", "reply_to": len(UNKNOWN)}))
     assert isinstance(next_op(view(*decided, ("@bob cmd.approve", {"reply_to": seq}))), Reject)  # too late
+
+
+def test_only_what_nobody_works_on_can_be_abandoned() -> None:
+    assert isinstance(next_op(view(*INTENT, "cmd.abandon")), Reject)
+    let_go = (*INTENT, "driver.released", "@bob cmd.abandon")
+    assert view(*let_go).abandon is not None
+    assert view(*let_go, ("cmd.approve", {"reply_to": len(let_go)})).state == "ABANDONED"  # the creator is a second one
+    taken_up = view(*let_go, "@carol driver.claimed", ("cmd.approve", {"reply_to": len(let_go)}))
+    assert (taken_up.state, taken_up.abandon) == ("RUNNING", None)
+
+
+def left(path: str, policy: str) -> Line:
+    return ("driver.left", {"path": path, "policy": policy})
+
+
+@pytest.mark.parametrize(
+    ("lines", "op"),
+    [
+        ((*DONE1, left("ctrl-c", "finish")), Act("return", "do", 1)),  # not between two halves
+        ((*DONE1, "cmd.handover"), Act("return", "do", 1)),
+        ((*DONE2, left("ctrl-c", "finish")), Nothing("handed over")),
+        ((*DONE2, left("sigterm", "undo")), TurnBack("sigterm: undone before alice left")),
+        ((*DONE2, left("sighup", "hold")), Wait("empty")),  # the driver has stopped itself
+        ((*DONE2, left("ctrl-c", "finish"), "driver.claimed"), Wait("empty")),
+        ((*BACK, left("sigterm", "undo")), Observe("return", "undo", 0)),  # it undoes to the end
+        ((*BACK, left("sigterm", "finish")), Nothing("handed over")),
+        ((*LOOKED, left("sigterm", "finish")), Act("return", "undo", 1)),
+        (
+            (*LOOKED, "act.intent return undo", "act.result return undo", "verify.ok return undo", "cmd.handover"),
+            Observe("egress", "undo", 0),
+        ),
+        ((*LOOKED, "driver.claimed"), Observe("return", "undo", 0)),  # another driver looks for himself
+        ((*DONE2, "cmd.handover", "cmd.abort", "rollback.begin"), Observe("return", "undo", 0)),  # abort is later
+    ],
+)
+def test_a_driver_leaves_only_between_two_groups(lines: Sequence[str | Line], op: object) -> None:
+    assert next_op(view(*lines)) == op
+
+
+def test_an_undo_is_not_undone_by_leaving() -> None:
+    undo = (("run.created", {"undo_of": "R-0"}), *DONE2[1:])
+    assert next_op(view(*undo, left("sigterm", "undo"))) == Nothing("handed over")
 
 
 def test_late_result_opens_the_question_again() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from connectors.errors import BadReply
 from connectors.megaport_events import parse_events
-from connectors.megaport_price import parse_vxc
 from connectors.megaport_products import STATUSES, parse_products
 from connectors.megaport_telemetry import parse_load, parse_optics, parse_series
+from connectors.megaport_vxc import parse_vxc
 from connectors.reply import Origin
 from network import sitefile
 from network.events import Events, ProviderEvent

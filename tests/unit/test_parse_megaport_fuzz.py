@@ -20,9 +20,10 @@ from connectors.megaport_glass_parse import (
     parse_traceroute,
 )
 from connectors.megaport_keys import parse_locations, parse_offer, parse_partner_ports, parse_service_key
-from connectors.megaport_price import parse_price, parse_vxc
+from connectors.megaport_price import parse_price
 from connectors.megaport_products import parse_products
 from connectors.megaport_telemetry import parse_load, parse_optics, parse_series
+from connectors.megaport_vxc import parse_vxc
 from tests.sample import reference
 
 SITE = reference()

@@ -1,0 +1,136 @@
+"""A console's end of its watchdogs: one process for each act on a system that keeps no timer of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from connectors.errors import Unreachable
+from console.wiring import Watch
+from runbooks.effects import ABSENT, ARMED
+from runbooks.model import StepDef
+from runbooks.view import Timer
+
+READY_S, ANSWER_S = 60.0, 3.0
+#: What a watchdog inherits of the environment: nothing that could be a secret.
+KEPT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "XDG_STATE_HOME", "XDG_CONFIG_HOME"),
+    *("INTERLOCK_JOURNAL", "PGPASSFILE", "PGSERVICEFILE", "PGSSLROOTCERT"),  # where the journal is; a file's name each
+)
+
+
+class Leashes:
+    """Implements runbooks.perform.Watchdogs for one desk."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._dogs: dict[str, Dog] = {}
+
+    async def prepare(self, step: StepDef, timer: Timer) -> None:  # noqa: ARG002 -- its charge comes when it is armed
+        """Start one and wait until it sees the network. Raises Unreachable."""
+        if timer.id not in self._dogs:
+            dog = self._dogs[timer.id] = Dog()
+            await dog.say(self._site(), "ready", READY_S)
+
+    async def arm(self, step: StepDef, timer: Timer) -> None:
+        """Give it its charge. Raises Unreachable when it was not prepared or has died."""
+        dog = self._dogs.get(timer.id)
+        if dog is None:
+            raise _gone("it was not started")
+        charge = {
+            "run": timer.run_id,
+            "step": step.model_dump(mode="json", by_alias=True),
+            "timer": timer.id,
+            "seconds": timer.seconds,
+            "fence": timer.fence,
+            "back_to": list(step.args.get("carried_by", ())),
+        }
+        await dog.say(charge, ARMED, ANSWER_S)
+
+    def let_go(self) -> None:
+        """Leave them: one without a charge ends, one with a charge takes it for this console's death."""
+        for dog in self._dogs.values():
+            dog.let_go()
+        self._dogs.clear()
+
+    async def extend(self, timer: Timer) -> str:
+        return await self._told(timer, "renew")
+
+    async def disarm(self, timer: Timer) -> str:
+        said = await self._told(timer, "confirm")
+        self._dogs.pop(timer.id, None)
+        return said
+
+    async def _told(self, timer: Timer, word: str) -> str:
+        """What it says; one that is gone is absent: whether it acted stands in the journal."""
+        dog = self._dogs.get(timer.id)
+        if dog is None:
+            return ABSENT
+        with suppress(Unreachable):
+            await dog.say(word, ARMED, ANSWER_S)
+            return ARMED
+        return ABSENT
+
+    def _site(self) -> Mapping[str, Any]:
+        chosen, session = self._watch.chosen, self._watch.session
+        return {
+            "file": str(chosen.file),
+            "site": chosen.loaded.text,
+            "lab_folder": str(chosen.lab_folder) if chosen.lab_folder else None,
+            **session.handed_on(),
+        }
+
+
+class Dog:
+    """One watchdog's process and the pipe to it. Not asyncio's subprocess, which kills its child when the loop ends."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "console.watchdog"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={name: os.environ[name] for name in KEPT if name in os.environ},
+        )
+        self._turn = asyncio.Lock()
+
+    async def say(self, said: Mapping[str, Any] | str, wanted: str, deadline_s: float) -> None:
+        """Say one line and hear the answer. Raises Unreachable when it is another one, or none in time."""
+        line = said if isinstance(said, str) else json.dumps(said)
+        async with self._turn:
+            answer = await asyncio.to_thread(self._exchanged, f"{line}\n".encode(), deadline_s)
+        if answer != wanted:
+            raise _gone(answer or f"no answer within {deadline_s:g} s")
+
+    def let_go(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    def _exchanged(self, line: bytes, deadline_s: float) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+            answers, _, _ = select.select([self._process.stdout], [], [], deadline_s)
+            return self._process.stdout.readline().decode().strip() if answers else ""
+        except (OSError, ValueError) as error:
+            return f"the pipe to it is broken ({error})"
+
+
+def _gone(why: str) -> Unreachable:
+    return Unreachable(
+        f"the watchdog is not there: {why}",
+        where="console.watchdog",
+        do_next="Nothing was sent. Run the step again; if it stays so, check that this host can start processes.",
+    )

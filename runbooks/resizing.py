@@ -1,0 +1,122 @@
+"""Whether a VXC's rate can be changed in place, and whether the new rate fits: from what is observed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from network.inventory import Vxc
+from network.observation import FabricPort, FabricVxc, Kind, Load
+from network.takeover import Takeover, takeovers
+from runbooks.scene import Moment
+from runbooks.standby import objections as against_survivor
+
+LIVE = "LIVE"
+#: A history that is shorter tells no week's 95th percentile.
+LEAST_DAYS = 6.5
+
+
+def refusals(moment: Moment, vxc: Vxc, mbps: int) -> list[str]:
+    """Every reason why the fabric cannot or may not change the rate in place. What is not known is a reason too."""
+    if vxc.b_end == "aws-hosted-connection":
+        return [_not_in_place(vxc, mbps)]
+    seen = known(moment, vxc)
+    if seen is None:
+        return [f"what the fabric says of {vxc.name} is unknown"]
+    return [*_standing(vxc, seen, mbps), *_port(moment, vxc, mbps), *_far_end(moment, vxc, seen, mbps)]
+
+
+def objections(moment: Moment, vxc: Vxc, mbps: int) -> list[str]:
+    """Every reason why the new rate would not do for what is carried, or may be carried. Unknown is a reason."""
+    seen = known(moment, vxc)
+    if seen is None or mbps >= seen.rate_mbps:
+        return []
+    load, policy = history(moment, vxc), moment.site.policy
+    if load is None:
+        return [f"a week's load of {vxc.name} is unknown"]
+    found = []
+    if load > mbps * policy.resize_p95_pct / 100:
+        found.append(
+            f"{vxc.name} carries {load:.0f} Mbps (p95 of 7 days): more than {policy.resize_p95_pct:g} % of {mbps} Mbps"
+        )
+    moves = [move for move in takeovers(moment.site, vxc.port) if move.leaving.vxc == vxc.name]
+    if not moves:
+        found.append(f"no other private path could take what {vxc.name} carries")
+    for move in moves:
+        found += [f"{move.survivor.name} could not take over: {why}" for why in against_survivor(moment, move)]
+        found += _as_survivor(moment, vxc, move, load, mbps)
+    return found
+
+
+def known(moment: Moment, vxc: Vxc) -> FabricVxc | None:
+    """The VXC as the fabric told it, while that is fresh."""
+    return moment.snapshot.fresh(Kind.VXC, vxc.name, FabricVxc, moment.now)
+
+
+def port_of(moment: Moment, vxc: Vxc) -> FabricPort | None:
+    """The VXC's port as the fabric told it, while that is fresh."""
+    return moment.snapshot.fresh(Kind.PORT, vxc.port, FabricPort, moment.now)
+
+
+def history(moment: Moment, vxc: Vxc) -> float | None:
+    """The 95th percentile of a week in Mbps; None when it is not known, or of less than a week."""
+    load = moment.snapshot.fresh(Kind.LOAD, vxc.name, Load, moment.now)
+    return load.p95_mbps if load and load.days >= LEAST_DAYS else None
+
+
+def _not_in_place(vxc: Vxc, mbps: int) -> str:
+    return (
+        f"{vxc.name} ends on an AWS hosted connection, whose speed is fixed when it is ordered: it cannot be resized in"
+        f" place. `replace-vxc vxc={vxc.name} mbps={mbps}` makes a new one, moves to it and deletes the old one"
+    )
+
+
+def _standing(vxc: Vxc, seen: FabricVxc, mbps: int) -> Iterator[str]:
+    if seen.rate_mbps == mbps:
+        yield f"{vxc.name} has {mbps} Mbps already"
+    if seen.locked:
+        yield f"{vxc.name} is locked"
+    if seen.waiting:
+        yield f"{vxc.name} waits already: {seen.waiting}"
+    if seen.status != LIVE or seen.shutdown or not seen.up:
+        state = "shut down" if seen.shutdown else seen.status if seen.status != LIVE else "down"
+        yield f"{vxc.name} is {state}, not {LIVE} and up"
+
+
+def _port(moment: Moment, vxc: Vxc, mbps: int) -> Iterator[str]:
+    port, speed = port_of(moment, vxc), moment.site.port(vxc.port).speed_mbps
+    if port is None:
+        yield f"what the fabric says of {vxc.port} is unknown"
+    elif port.locked:
+        yield f"{vxc.port} is locked"
+    if mbps > speed:
+        yield f"{mbps} Mbps is above the speed of {vxc.port}, {speed} Mbps"
+
+
+def _far_end(moment: Moment, vxc: Vxc, seen: FabricVxc, mbps: int) -> Iterator[str]:
+    """The cloud's side bounds an increase; a decrease leaves it as it is."""
+    if mbps <= seen.rate_mbps:
+        return
+    side = next((cloud.azure for cloud in moment.site.clouds if cloud.azure), None)
+    circuit = f"circuit {side.circuit}" if side and vxc.b_end == "azure-key" else "its cloud end"
+    if seen.max_mbps is None:
+        yield f"the bandwidth of {circuit} is unknown: whether {vxc.name} may have {mbps} Mbps cannot be said"
+    elif mbps > seen.max_mbps and side and vxc.b_end == "azure-key":
+        yield (
+            f"{mbps} Mbps is above the bandwidth of {circuit}, {seen.max_mbps} Mbps: the circuit goes up first, in"
+            " Azure (ARM), and it never goes down again"
+        )
+    elif mbps > seen.max_mbps:
+        yield f"{mbps} Mbps is above what {circuit} takes, {seen.max_mbps} Mbps"
+
+
+def _as_survivor(moment: Moment, vxc: Vxc, move: Takeover, load: float, mbps: int) -> Iterator[str]:
+    """With the lower rate the VXC must still be able to take over from the other path."""
+    other = moment.site.vxc(str(move.survivor.vxc))
+    theirs, limit = history(moment, other), moment.site.policy.survivor_p95_pct
+    if theirs is None:
+        yield f"a week's load of {other.name} is unknown: what {vxc.name} may have to take over cannot be said"
+    elif load + theirs > mbps * limit / 100:
+        yield (
+            f"without {move.survivor.name}, {vxc.name} would carry {load + theirs:.0f} of {mbps} Mbps (p95):"
+            f" more than {limit:g} %"
+        )

@@ -1,0 +1,175 @@
+"""The watchdog as a second driver of one act: it claims, looks before it moves, puts back one act, and lets go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from runbooks.effects import Finding
+from runbooks.journal import FenceLost, Journal
+from runbooks.model import StepDef
+from runbooks.view import RunView
+from runbooks.watchdog import Charge, Watchdog
+from tests.engine.little_device import Device, World, act, book, console, here, new_id, until
+
+STEP = act("egress", deadman_s=30, window_s=0.3)
+EMPTY = {"id": "empty", "kind": "wait_until", "timeout_s": 30}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+class Kennel:
+    """A run whose act is proven and whose console has frozen, and a watchdog beside it."""
+
+    def __init__(self, world: World, run_id: str, timer: str) -> None:
+        self.world, self.run_id, self.timer = world, run_id, timer
+        self.spooled: list[Mapping[str, Any]] = []
+        self.proof: Finding | BaseException = Finding(True)
+        self.fence = 1
+        self.heard = datetime.now(UTC)
+
+    async def judged(self, _view: RunView) -> Finding:
+        if isinstance(self.proof, BaseException):
+            raise self.proof
+        return self.proof
+
+    async def restore(self, journal: Journal | None) -> str:
+        charge = Charge(self.run_id, StepDef.model_validate(STEP), self.timer, self.fence, self.heard)
+        dog = Watchdog(
+            charge,
+            self.world,
+            self.judged,
+            now=lambda: datetime.now(UTC),
+            boottime=monotonic,
+            spool=self.spooled.append,
+        )
+        return await dog.restore(journal)
+
+
+async def frozen(file: Path, world: World) -> tuple[Kennel, asyncio.Task[RunView], Any]:
+    """A console that drives on, as a frozen one would once it thaws; it lives, so that a claim must be forced."""
+    world.answers["wait empty"] = asyncio.Event().wait
+    opened = console(file, world)
+    journal, engine = await opened.__aenter__()
+    row = await journal.create_run(book({"steps": [STEP, EMPTY]}))
+    driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+    await until(lambda: "verify.ok" in world.told, "the act is proven")
+    return Kennel(world, row.run_id, f"{row.run_id}-egress-a1"), driving, opened
+
+
+async def watchdogs_journal(file: Path) -> Journal:
+    return await Journal.open(file, identity=here("watchdog"), now=lambda: datetime.now(UTC), new_id=new_id)
+
+
+async def kinds(journal: Journal, run_id: str) -> list[str]:
+    return [event.kind for event in await journal.events(run_id)]
+
+
+async def test_it_takes_the_run_undoes_that_act_and_lets_go(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    journal = await watchdogs_journal(file)
+    assert await kennel.restore(journal) == "done"
+    assert world.device.values == Device().values
+    assert (await kinds(journal, kennel.run_id))[-5:] == [
+        "driver.claimed",
+        "deadman.fired",
+        "act.intent",
+        "act.result",
+        "driver.released",
+    ]
+    events = await journal.events(kennel.run_id)
+    assert {event.actor for event in events[-5:]} == {"watchdog"}
+    with pytest.raises(FenceLost):
+        await driving  # the console that thaws can do nothing more
+    await opened.__aexit__(None, None, None)
+
+    # The next driver believes nothing of it: it looks, and asks.
+    async with console(file, world) as (mine, engine):
+        view = await engine.drive(kennel.run_id, await mine.claim(kennel.run_id))
+        assert view.question is not None
+        assert (view.question.step, view.question.kind) == ("egress", "act.unknown")
+        back = await engine.request_rollback(kennel.run_id, (await mine.run(kennel.run_id)).fence, "asked")
+        assert back.direction == "rollback"
+        assert (await engine.drive(kennel.run_id, (await mine.run(kennel.run_id)).fence)).state == "ROLLED_BACK"
+    assert world.device.ledger == [("egress", "do"), ("egress", "undo")]
+    await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("proof", "why"),
+    [
+        (Finding(False, "er-primary is down"), "er-primary is down"),
+        (Finding(None, "edge-1 is silent"), "edge-1 is silent"),
+        (OSError("no route"), "could not be judged: OSError: no route"),
+    ],
+)
+async def test_a_baseline_that_is_not_proven_better_holds(file: Path, world: World, proof: Any, why: str) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    kennel.proof = proof
+    journal = await watchdogs_journal(file)
+    assert await kennel.restore(journal) == "held"
+    held = (await journal.events(kennel.run_id))[-2]
+    assert (held.kind, why in held.data["reason"]) == ("watchdog.held", True)
+    assert world.device.ledger == [("egress", "do")]
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    await journal.close()
+
+
+async def test_what_was_disarmed_meanwhile_is_left_alone(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    journal = await watchdogs_journal(file)
+    await journal.append(kennel.run_id, "cmd.pause")
+    await until(lambda: "deadman.disarmed" in world.told, "the hold disarms")
+    assert await kennel.restore(journal) == "moot"
+    assert world.device.ledger == [("egress", "do")]
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    await journal.close()
+
+
+async def test_a_run_that_another_console_took_over_is_theirs(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    journal = await watchdogs_journal(file)
+    fence = await journal.claim(kennel.run_id, force=True)
+    assert await kennel.restore(journal) == "moot"
+    assert (await journal.run(kennel.run_id)).fence == fence
+    assert world.device.ledger == [("egress", "do")]
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    await journal.close()
+
+
+async def test_without_a_journal_it_acts_and_spools(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    assert await kennel.restore(None) == "done"
+    assert world.device.values == Device().values
+    assert [entry["kind"] for entry in kennel.spooled] == ["deadman.fired", "act.intent", "act.result"]
+    driving.cancel()
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+
+
+async def test_it_waits_until_a_frozen_send_must_have_ended(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    kennel.heard = datetime.now(UTC)
+    begun = monotonic()
+    assert await kennel.restore(None) == "done"
+    assert monotonic() - begun >= STEP["window_s"] - 0.05
+    driving.cancel()
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
