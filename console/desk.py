@@ -29,6 +29,7 @@ from runbooks.driving import Driving
 from runbooks.effects import Operator, Outage, Ports, Unattended
 from runbooks.engine import Engine, view_of
 from runbooks.exits import ExitPath
+from runbooks.guards.watch import GuardWatch
 from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
 from runbooks.orders import Orders
@@ -243,7 +244,7 @@ class Desk(Orders):
         if view.paused:
             await super().resume(run_id)
         gate = self._gate_of(row)
-        self._drive(self._engine(gate, row.ticket), run_id, fence, gate)
+        self._drive(self._engine(gate, row), run_id, fence, gate)
 
     async def decide(self, run_id: str, choice: str, reply_to: int) -> None:
         """Answer the open question, and drive on from here when nobody does and changes are allowed."""
@@ -319,7 +320,7 @@ class Desk(Orders):
     async def _turn_round(self, row: RunRow) -> str:
         """Undo an open run in place. Asked again after a question, every undo that is not done is looked at anew."""
         fence, gate = await self._claimed(row), self._gate_of(row)
-        engine, view = self._engine(gate, row.ticket), await view_of(self.journal, row.run_id)
+        engine, view = self._engine(gate, row), await view_of(self.journal, row.run_id)
         if view.direction == "forward" or view.question:
             await engine.request_rollback(row.run_id, fence, f"rollback asked by {self.journal.identity.user}")
         self._drive(engine, row.run_id, fence, gate)
@@ -331,7 +332,7 @@ class Desk(Orders):
         if asked := (await view_of(self.journal, row.run_id)).question:
             data = {"choice": "redo", "reason": f"rollback asked again by {self.journal.identity.user}"}
             await self.journal.append(row.run_id, "cmd.decide", data=data, reply_to=asked.seq)
-        self._drive(self._engine(gate, row.ticket), row.run_id, fence, gate)
+        self._drive(self._engine(gate, row), row.run_id, fence, gate)
         return row.run_id
 
     def _obeyed(self, row: RunRow, view: RunView) -> bool:
@@ -352,7 +353,7 @@ class Desk(Orders):
             row = await self.journal.create_run(new)
         except LockHeld as held:
             raise Refused(str(held)) from held
-        self._drive(self._engine(gate, new.ticket), row.run_id, row.fence, gate)
+        self._drive(self._engine(gate, row), row.run_id, row.fence, gate)
         return row.run_id
 
     def _drive(self, engine: Engine, run_id: str, fence: int, gate: ChangeGate) -> None:
@@ -380,9 +381,9 @@ class Desk(Orders):
             return [f"it cannot be planned any more: {reasons}"]
         return moved(definition["covered"], again.covered)
 
-    def _engine(self, gate: ChangeGate, ticket: str | None) -> Engine:
-        notes = WorkNotes(self._tickets, ticket)
-        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, self._outage)
+    def _engine(self, gate: ChangeGate, row: RunRow) -> Engine:
+        notes, guards = WorkNotes(self._tickets, row.ticket), GuardWatch(self._scene, row.definition)
+        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, guards, self._outage)
         return Engine(
             self.journal,
             ports,

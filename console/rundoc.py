@@ -8,7 +8,7 @@ from typing import Any
 from console.status import SCHEMA, stamp
 from runbooks.journal import Event, RunRow
 from runbooks.plan import Plan, shown
-from runbooks.view import RunView, StepView
+from runbooks.view import GuardSeen, RunView, StepView
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -66,6 +66,7 @@ def run_document(row: RunRow, view: RunView) -> dict[str, Any]:
         "closed": stamp(row.closed_at),
         "question": _question(view),
         "steps": [_step(step) for step in view.steps],
+        "guards": [_guard(guard) for guard in view.guards.values()],
         "measures": measures(view),
         "head_seq": row.head_seq,
         "head_hash": row.head_hash,
@@ -102,6 +103,17 @@ def _question(view: RunView) -> dict[str, Any] | None:
     return None if asked is None else {"seq": asked.seq, "step": asked.step, "kind": asked.kind, "text": asked.text}
 
 
+def _guard(guard: GuardSeen) -> dict[str, Any]:
+    return {
+        "name": guard.name,
+        "state": guard.state,
+        "policy": guard.policy,
+        "reason": guard.reason,
+        "margin": guard.margin,
+        "since": stamp(guard.since),
+    }
+
+
 def _step(step: StepView) -> dict[str, Any]:
     return {
         "id": step.id,
@@ -123,8 +135,7 @@ def event_line(event: Event, view: RunView) -> str | None:
     words = [f"{event.ts:%H:%M:%S}.{event.ts.microsecond // 1000:03d}", event.mode, event.kind]
     if step:
         words.append(f"{step.id}{' (undo)' if event.phase == 'undo' else ''}")
-    if said := event.data.get("reason") or event.data.get("text"):
-        words.append(str(said))
+    words += [str(event.data[key]) for key in ("guard", "reason", "margin", "text") if event.data.get(key)]
     return "  ".join(words)
 
 
@@ -213,6 +224,7 @@ def run_text(row: RunRow, view: RunView) -> str:
     """A run for a person."""
     lines = [f"{row.run_id}  {row.book}  {view.state}  {row.ticket or ''}  {view.reason} {view.why}".rstrip()]
     lines += [f"  {step.state:<10} {step.id:<22} {step.title}" for step in view.steps]
+    lines += [f"  {seen.state:<10} guard {seen.name}  {seen.reason or seen.margin}" for seen in view.guards.values()]
     if view.question:
         lines.append(f"  ? {view.question.text}")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 
 from network.inventory import Path, Site
 
@@ -52,6 +53,22 @@ def dark_after_loss_of(
     """
     sets = [_with(domains_of(site, path), riding.get(path.name) if riding else None) for path in usable]
     return tuple(sorted(frozenset.intersection(*sets))) if sets else ()
+
+
+def losses_until_dark(site: Site, usable: Iterable[Path], riding: Mapping[str, frozenset[str]] | None = None) -> int:
+    """How many domains must be lost, at the least, until none of the paths is left; 0 without a path.
+
+    `riding` as above. It is 1 exactly when the paths share a domain.
+    """
+    sets = [_with(domains_of(site, path), riding.get(path.name) if riding else None) for path in usable]
+    takes = {frozenset(i for i, domains in enumerate(sets) if each in domains) for each in frozenset().union(*sets)}
+    widest = [one for one in takes if not any(one < other for other in takes)]
+    everything = frozenset(range(len(sets)))
+    return next(n for n in range(len(sets) + 1) if any(_all(each) == everything for each in combinations(widest, n)))
+
+
+def _all(taken: Iterable[frozenset[int]]) -> frozenset[int]:
+    return frozenset().union(*taken)
 
 
 def _with(own: frozenset[str], more: frozenset[str] | None) -> frozenset[str]:

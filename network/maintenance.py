@@ -26,11 +26,15 @@ def alerts(view: View, paths: Sequence[PathHealth]) -> Iterator[Alert]:
     yield from _tests(view)
 
 
-def works_on(view: View, paths: Sequence[PathHealth]) -> dict[str, list[str]]:
-    """What is being done to each path right now, in words: it may well be why the path fails."""
+def works_on(view: View, paths: Sequence[PathHealth], *, changes: bool = True) -> dict[str, list[str]]:
+    """What is being done to each path right now, in words: it may well be why the path fails.
+
+    `changes` False leaves out our own changes: a window in which we may work takes nothing away by itself.
+    """
     found: dict[str, list[str]] = {}
     for _, event in _live(view):
-        for path in touched(view, event, paths) if running(event, view.now) else ():
+        counts = running(event, view.now) and (changes or event.kind != "change")
+        for path in touched(view, event, paths) if counts else ():
             found.setdefault(path.name, []).append(f"{event.system} {event.kind} {event.id} is running")
     for cloud, test in _running_tests(view):
         found.setdefault(test.path, []).append(f"{cloud} runs a failover test on it")

@@ -36,6 +36,7 @@ class Policy(BaseModel):
     empty_below_kbps: float = Field(default=100.0, gt=0, description="whichever of the two is larger")
     soak_s: float = Field(default=900, ge=0)
     baseline_s: float = Field(default=300, ge=0)
+    domains_min: int = Field(default=2, ge=1, description="failure domains that must be left of each cloud")
     survivor_p95_pct: float = Field(default=80, gt=0, le=100)
     holddown_s: float = Field(default=900, ge=0)
     resize_p95_pct: float = Field(

@@ -8,17 +8,20 @@ frozen between its intent and its effect must find out by itself that its moment
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from runbooks.model import Event, Phase, StepDef
+from runbooks.model import Event, GuardDef, Phase, StepDef
 from runbooks.view import RunView, Timer
 
 #: What a place says of a dead-man: it was armed, it has put the step back, or there is none. Any other text says why
 #: there was no answer.
 ARMED, FIRED, ABSENT = "armed", "fired", "absent"
 ANSWERS = frozenset({ARMED, FIRED, ABSENT})
+
+UNSEEN_S = 1.0  # between two looks of somebody who cannot see
 
 
 class NotSent(Exception):
@@ -153,11 +156,47 @@ class Unattended:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a guard says of one look. `ok` None: it cannot see. `margin` in words: how far it is from tripping."""
+
+    ok: bool | None
+    reason: str = ""
+    margin: str = ""
+
+
+class Guards(Protocol):
+    """The eyes beside a run. Both methods may be cancelled, and neither changes anything."""
+
+    async def look(self, view: RunView, guards: Sequence[GuardDef]) -> Mapping[str, Reading]:
+        """Wait for the next look at the network and judge each guard by it, by label.
+
+        It answers within seconds even when nothing new is seen: that is news too.
+        """
+        ...
+
+    async def baseline(self, view: RunView) -> Finding:
+        """Whether going back is proven to be better than staying; `ok` None when that is not known."""
+        ...
+
+
+class Nobody:
+    """The guards of a console that sees no network: everything is unknown."""
+
+    async def look(self, view: RunView, guards: Sequence[GuardDef]) -> Mapping[str, Reading]:  # noqa: ARG002
+        await asyncio.sleep(UNSEEN_S)
+        return {guard.label: Reading(None, "this console watches no network") for guard in guards}
+
+    async def baseline(self, view: RunView) -> Finding:  # noqa: ARG002
+        return Finding(None, "this console watches no network")
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     effects: Effects
     gate: Gate
     notes: Notes
     operator: Operator
+    guards: Guards = field(default_factory=Nobody)
     outage: Outage = field(default_factory=Unattended)
 
 

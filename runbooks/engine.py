@@ -16,8 +16,9 @@ from typing import Any
 
 from runbooks.acting import Actor
 from runbooks.deadman import PAUSES_S, Deadmen
-from runbooks.effects import GateVerdict, Ports, named
+from runbooks.effects import Finding, GateVerdict, Ports, named
 from runbooks.hold import Hold
+from runbooks.inforce import in_hand
 from runbooks.journal import Conflict, Journal
 from runbooks.machine import fold, next_op
 from runbooks.model import StepDef, steps_of
@@ -43,9 +44,11 @@ from runbooks.ops import (
 )
 from runbooks.outage import LookAgain
 from runbooks.reading import Reader
+from runbooks.sentry import Sentry
 from runbooks.view import RunView
 
 TELL_S = 10.0  # for one note
+BASELINE_S = 10.0  # to judge the baseline before an undo that nobody asked for
 GATE_POLL_S = 5.0  # a closed gate is asked again this often
 
 UntilConfirm = Callable[[RunView, StepDef], bool]
@@ -83,7 +86,7 @@ class Engine:
         and the next driver looks before anything else.
         """
         row = await self.journal.run(run_id)
-        holding = Hold(
+        hold = Hold(
             self.journal,
             row,
             fence,
@@ -92,7 +95,8 @@ class Engine:
             outage=self.ports.outage,
             boottime=self.boottime,
         )
-        async with holding as hold, Deadmen(hold, self.ports.effects, self.disarm_pauses_s) as deadmen:
+        deadmen = Deadmen(hold, self.ports.effects, self.disarm_pauses_s)
+        async with hold, deadmen, Sentry(self.journal, hold, self.ports.guards):
             drive = _Drive(self, hold, deadmen, until_confirm)
             while await drive.step_on():
                 pass
@@ -152,8 +156,8 @@ class _Drive:
             case Approve():
                 await self._ask(op)
                 return False
-            case TurnBack(reason):
-                await self._hold.write("rollback.begin", {"reason": reason}, expect=True)
+            case TurnBack():
+                await self._turn_back(op)
             case Close(outcome, reason, why):
                 data = {"outcome": outcome, "reason": reason, "why": why}
                 await self._hold.write("run.closed", data, expect=True)
@@ -174,6 +178,32 @@ class _Drive:
         if kind == "act.unknown":
             data["reason"] = f"the outcome is open: wanted {op.phase!r}, saw {seen.state!r}"
         await self._hold.write(kind, data, step=op.step, phase=op.phase, attempt=op.attempt)
+
+    async def _turn_back(self, op: TurnBack) -> None:
+        """Begin the undo. One that no person asked for begins only if the baseline is proven better than now."""
+        if not op.auto:
+            await self._hold.write("rollback.begin", {"reason": op.reason}, expect=True)
+            return
+        found = await self._baseline()
+        step = in_hand(self._hold.view) or self._hold.view.steps[-1]
+        if found.ok:
+            data = {"reason": op.reason, "baseline": found.reason, "evidence": found.evidence}
+            await self._hold.write("rollback.begin", data, expect=True)
+        else:
+            held = {"ok": found.ok, "reason": found.reason, "evidence": found.evidence}
+            await self._hold.write("undo.held", held, step=step.id, expect=True)
+
+    async def _baseline(self) -> Finding:
+        """An undo is an act: while a guard cannot see, none begins by itself."""
+        if blind := self._hold.view.unsure:
+            return Finding(None, "; ".join(f"{name} cannot see: {why}" for name, why in blind.items()))
+        try:
+            async with asyncio.timeout(BASELINE_S):
+                return await self._ports.guards.baseline(self._hold.view)
+        except TimeoutError:
+            return Finding(None, f"the baseline was not judged within {BASELINE_S:g} s")
+        except Exception as error:  # noqa: BLE001 - a baseline that cannot be judged is not proven
+            return Finding(None, f"the baseline could not be judged: {named(error)}")
 
     # -- asking
 

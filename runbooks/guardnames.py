@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-GUARD_NAMES: tuple[str, ...] = (
-    "usable-domains",
-    "survivor-load",
-    "survivor-loss",
-    "no-ot-overlap",
-    "symmetry",
-    "no-fresh-flap",
-    "no-maintenance",
-)
+from runbooks.guards.registry import GUARDS
+
+GUARD_NAMES: tuple[str, ...] = tuple(GUARDS)

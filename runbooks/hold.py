@@ -16,7 +16,7 @@ from runbooks.model import Event, steps_of
 from runbooks.notes import NoteQueue
 from runbooks.ops import Op, Reject
 from runbooks.outage import Line
-from runbooks.view import Rejection
+from runbooks.view import Rejection, RunView
 
 T = TypeVar("T")
 
@@ -52,6 +52,7 @@ class Hold:
         self._line = Line(journal, row.run_id, fence, outage or Unattended(), boottime)
         self._line.on_return = self._returned
         self._effect: asyncio.Timeout | None = None
+        self.grown = asyncio.Event()  # set at every entry of anybody; whoever waits for it clears it
 
     async def __aenter__(self) -> Self:
         self._notes = NoteQueue(self._notes_port, self._note_failed, self._tell_s)
@@ -108,6 +109,10 @@ class Hold:
     async def reject(self, rejection: Rejection) -> None:
         """Answer a command that does not count."""
         await self.write("cmd.rejected", {"reason": rejection.why}, reply_to=rejection.seq)
+
+    def tell(self, event: Event, view: RunView) -> None:
+        """Tell the notes of an entry that was appended beside the driver."""
+        self._notes.put(event, view)
 
     async def _told(self, event: Event) -> Event:
         await self.catch_up()
@@ -201,6 +206,7 @@ class Hold:
         try:
             async for event in self._journal.follow(self.run_id, self.view.seq):
                 self._hear(event)
+                self.grown.set()
                 if event.kind.startswith(NEWS):
                     self._news.set()
         except JournalError:

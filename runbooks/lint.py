@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from network.inventory import Site
 from network.sitecheck import Location
-from runbooks.declares import Declaration, System
+from runbooks.cadence import cadence_s
+from runbooks.declares import Declaration
 from runbooks.grammar import Finding
 from runbooks.language import Book, BookStep, seconds
 from runbooks.putback import PUT_BACK
@@ -56,22 +57,6 @@ def declared(step: BookStep) -> Declaration | None:
     except (KeyError, BrokenVerb):
         return None
     return found
-
-
-def cadence_s(system: System, site: Site) -> float | None:
-    """How often a system is asked at a site, in seconds; None when nothing there feeds it."""
-    match system:
-        case "routers":
-            return max((router.cadence_s for router in site.routers), default=None)
-        case "probes":
-            return site.probes.interval_s if any(path.probe for path in site.paths) else None
-        case "azure" | "aws":
-            here = any(cloud.provider == system for cloud in site.clouds)
-            return float(getattr(site.systems, system).cadence_s) if here else None
-        case "megaport":
-            return site.systems.megaport.cadence_s if site.vxcs else None
-        case _:
-            return float(getattr(site.systems, system).cadence_s)
 
 
 def _twins(book: Book) -> Iterator[Finding]:

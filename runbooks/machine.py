@@ -29,6 +29,8 @@ from runbooks.tables import CHOICES, TABLES, UNDO
 from runbooks.view import (
     OPEN,
     SETTLED,
+    GuardSeen,
+    GuardState,
     PhaseView,
     Question,
     Rejection,
@@ -150,7 +152,7 @@ def _trouble(view: RunView, step: StepView, phase: Phase, event: Event) -> RunVi
         return replace(view, refused=text)
     observed_harm = event.data.get("ok") is False  # unknown is not harm: it asks
     if phase == "do" and policy_of(step.spec, "timeout") == "undo" and observed_harm and view.begun:
-        return replace(view, turn_back=text)
+        return _auto(view, text)
     return replace(view, question=Question(event.seq, step.id, phase, event.kind, text))
 
 
@@ -178,7 +180,7 @@ def _claimed(view: RunView, event: Event) -> RunView:
     must have ended (`settle_until`).
     """
     steps = tuple(replace(s, undo=replace(s.undo, state="pending")) if s.undo.state == "due" else s for s in view.steps)
-    view = replace(view, steps=steps, driver=event.actor, gate_passed="", handover=False, unsure={})
+    view = replace(view, steps=steps, driver=event.actor, gate_passed="", handover=False, unsure={}, guards={})
     view = armed.asked_again(replace(view, unmanned=False, abandon=None))
     return _settling(view) if event.data.get("forced") else view
 
@@ -216,7 +218,8 @@ def _gate_closed(view: RunView, event: Event) -> RunView:
 
 
 def _intended(view: RunView, _event: Event) -> RunView:
-    return replace(view, gate_passed="", waiting="")
+    """What the guards said was of the network before this act: the next act needs their word anew."""
+    return replace(view, gate_passed="", waiting="", guards={}, unsure={})
 
 
 def _started(view: RunView, event: Event) -> RunView:
@@ -292,7 +295,7 @@ def _decided(view: RunView, event: Event) -> RunView:
     if question.kind == armed.UNANSWERED and choice in {"accept", "skip"}:
         view = _given_up(view, event, question.step)
     if choice == "rollback":
-        return replace(view, turn_back=f"rollback decided by {event.actor}")
+        return replace(view, turn_back=f"rollback decided by {event.actor}", turn_auto=False)
     step = view.step(question.step)
     assert step is not None, "a question always comes from a step"
     return _with_step(view, _with_phase(step, question.phase, _by_table(step, question.phase, choice)))
@@ -305,24 +308,55 @@ def _given_up(view: RunView, event: Event, step_id: str) -> RunView:
 
 
 def _abort(view: RunView, event: Event) -> RunView:
-    return replace(view, turn_back=str(event.data.get("reason") or f"aborted by {event.actor}"))
+    words = str(event.data.get("reason") or f"aborted by {event.actor}")
+    return replace(view, turn_back=words, turn_auto=False)
+
+
+def _auto(view: RunView, reason: str) -> RunView:
+    """A policy asks for an undo; what a person has asked for already is not gated by it."""
+    return view if view.turn_back else replace(view, turn_back=reason, turn_auto=True)
+
+
+def _undo_held(view: RunView, event: Event) -> RunView:
+    """The undo that a policy asked for would not make it better, as far as is known: a person decides."""
+    if not view.turn_auto or view.step(event.step) is None:
+        return view
+    text = f"{view.turn_back}; not undone by itself: {event.data.get('reason', '')}"
+    question = Question(event.seq, str(event.step), "do", event.kind, text)
+    return replace(view, turn_back="", turn_auto=False, question=question)
 
 
 def _guard_unknown(view: RunView, event: Event) -> RunView:
     """What a guard cannot see is neither healthy nor harm: no new act until it sees again."""
-    return replace(view, unsure={**view.unsure, str(event.data.get("guard")): str(event.data.get("reason", ""))})
+    seen = _guard(view, event, "unknown")
+    return replace(seen, unsure={**view.unsure, str(event.data.get("guard")): str(event.data.get("reason", ""))})
 
 
 def _guard_clear(view: RunView, event: Event) -> RunView:
-    return replace(view, unsure={name: why for name, why in view.unsure.items() if name != event.data.get("guard")})
+    return _sure(_guard(view, event, "clear"), event)
 
 
 def _guard_tripped(view: RunView, event: Event) -> RunView:
-    """The step's policy: hold, undo or finish. Only what was observed may undo; that is the guard's proof."""
-    policy = event.data.get("policy")
+    """The step's policy: hold, undo or finish. Only what was observed may undo; that is the guard's proof.
+
+    Before anything was begun there is nothing to undo: the run is refused.
+    """
+    policy, reason = event.data.get("policy"), f"guard: {event.data.get('reason', '')}"
+    view = _sure(_guard(view, event, "tripped"), event)
     if policy == "undo":
-        return replace(view, turn_back=f"guard: {event.data.get('reason', '')}")
+        return _auto(view, reason) if view.begun else replace(view, refused=reason)
     return replace(view, paused=True) if policy == "hold" else view
+
+
+def _guard(view: RunView, event: Event, state: GuardState) -> RunView:
+    data = event.data
+    words = {key: str(data.get(key, "")) for key in ("reason", "margin", "policy")}
+    seen = GuardSeen(str(data.get("guard")), state, since=event.ts, **words)
+    return replace(view, guards={**view.guards, seen.name: seen})
+
+
+def _sure(view: RunView, event: Event) -> RunView:
+    return replace(view, unsure={name: why for name, why in view.unsure.items() if name != event.data.get("guard")})
 
 
 def _turned(view: RunView, event: Event) -> RunView:
@@ -336,8 +370,8 @@ def _turned(view: RunView, event: Event) -> RunView:
         for step in view.steps
     )
     reason = str(event.data.get("reason") or view.turn_back)
-    cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", gate_passed="")
-    cleared = replace(cleared, handover=False)  # whoever drives undoes; let go of it by another word
+    cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", turn_auto=False)
+    cleared = replace(cleared, gate_passed="", handover=False)  # whoever drives undoes; let go of it by another word
     return replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None, unsure={})
 
 
@@ -394,6 +428,7 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "guard.unknown": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_unknown),
     "guard.clear": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_clear),
     "journal.returned": (ANY_OPEN, _journal_returned),
+    "undo.held": (ABORTABLE, _undo_held),
     "rollback.begin": (ANY_OPEN, _turned),
     "deadman.disarmed": (ANY_OPEN, armed.disarmed),
     "deadman.unanswered": (ANY_OPEN, armed.unanswered),

@@ -38,6 +38,12 @@ class GuardDef(BaseModel):
     k: int = Field(default=2, ge=1)
     n: int = Field(default=3, ge=1)
 
+    @property
+    def label(self) -> str:
+        """What the log calls it: two guards of one name and different arguments are two guards."""
+        words = ", ".join(f"{key}={value}" for key, value in sorted(self.args.items()))
+        return f"{self.name}({words})" if words else self.name
+
 
 class StepDef(BaseModel):
     """One step as it stands in a run's frozen definition. Keys that only the plan needs are ignored here."""

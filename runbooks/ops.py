@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbooks.inforce import group_of, in_force
 from runbooks.model import Phase
 from runbooks.view import OPEN, SETTLED, Outcome, Question, Rejection, RunView, StepView
 
@@ -70,7 +71,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class TurnBack:
+    """Undo. `auto`: no person asked for it, so the baseline is judged first."""
+
     reason: str
+    auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ def _open_intent(view: RunView) -> Observe | None:
 
 def _turn_or_ask(view: RunView) -> Op | None:
     if view.turn_back:
-        return TurnBack(view.turn_back)
+        return TurnBack(view.turn_back, view.turn_auto)
     return AwaitDecision(view.question) if view.question else None
 
 
@@ -199,7 +203,7 @@ def _standstill(view: RunView, step: StepView) -> Op | None:
         return Nothing("handed over")
     if view.paused:
         return Nothing("paused")
-    return Nothing("unsure") if view.unsure and step.kind == "act" else None
+    return Nothing("unsure") if step.kind == "act" and not _clear(view) else None
 
 
 _PLAIN: dict[str, Callable[[str], Op]] = {
@@ -239,24 +243,22 @@ def _next_undo(view: RunView) -> Op:
     return Observe(step.id, "undo", step.undo.attempts, step.undo.settle_until or step.do.settle_until)
 
 
-def _group(view: RunView, step: StepView) -> tuple[StepView, ...]:
-    """The atomic group of a step: at least itself."""
-    if step.spec.group is None:
-        return (step,)
-    return tuple(other for other in view.steps if other.spec.group == step.spec.group)
+def _clear(view: RunView) -> bool:
+    """Every guard in force has been judged by this driver since the last act, and none of them is blind."""
+    return not view.unsure and all(guard.label in view.guards for guard in in_force(view))
 
 
 def _leads(view: RunView, step: StepView) -> bool:
     """Only the first act of a group asks the gate: one half alone is worse than both or none."""
-    return _group(view, step)[0].id == step.id
+    return group_of(view, step)[0].id == step.id
 
 
 def _half_moved(view: RunView, step: StepView) -> bool:
     """Nothing stops between the first intent of a group and its last verification."""
-    others = (member for member in _group(view, step) if member.id != step.id)
+    others = (member for member in group_of(view, step) if member.id != step.id)
     return step.do.state == "acted" or any(member.do.attempts for member in others)
 
 
 def _half_undone(view: RunView, step: StepView) -> bool:
     """The same on the way back, where the last member of a group goes first."""
-    return any(member.undo.attempts for member in _group(view, step) if member.id != step.id)
+    return any(member.undo.attempts for member in group_of(view, step) if member.id != step.id)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from network.located import Fault
 from runbooks.approvals import with_approvals
 from runbooks.covered import covered, hashed
+from runbooks.guards.registry import UnfitGuard, exact
 from runbooks.language import Book, BookError
 from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
@@ -18,6 +19,7 @@ from runbooks.putback import PUT_BACK, inverted
 from runbooks.scene import CannotPlan, Compiled, Moment
 from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded
+from runbooks.until import refuse_too_slow
 from runbooks.verbs import VERBS
 
 __all__ = ["Plan", "PlanStep", "compile_plan", "shown"]
@@ -161,10 +163,13 @@ def _arguments(filled: Filled) -> Mapping[str, Any]:
 
 
 def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, moment: Moment) -> dict[str, Any]:
-    """A step as the journal freezes it. What the book says of time goes before what the verb says."""
+    """A step as the journal freezes it. What the book says of time goes before what the verb says.
+
+    A wait takes as many samples as the more careful of the two wants. Raises CannotPlan for one that cannot be fed.
+    """
     step = filled.step
     silence_s = moment.site.policy.deadman_s if step.kind == "act" else None
-    return {
+    made: dict[str, Any] = {
         "id": step.id,
         "title": step.title,
         "kind": step.kind,
@@ -179,18 +184,27 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, mom
         **({"window_s": compiled.window_s} if compiled.window_s else {}),
         "text": step.text,
         "evidence": list(step.evidence),
-        "samples": filled.samples,
-        "spacing_s": filled.spacing_s,
+        "samples": max(filled.samples, compiled.samples),
+        "spacing_s": max(filled.spacing_s, compiled.spacing_s),
         "on_failure": step.then or step.on_failure,
         "guards": _guards(filled),
         "exits": dict(step.exits),
         "deadman_s": filled.deadman_s or silence_s,
         **({"window_s": compiled.window_s} if compiled.window_s else {}),
     }
+    if step.kind == "wait_until":
+        wait = made["timeout_s"], made["samples"], made["spacing_s"]
+        refuse_too_slow(moment.site, step.id, VERBS[step.kind][step.verb].declares.reads, wait)
+    return made
 
 
 def _guards(filled: Filled) -> list[dict[str, Any]]:
-    return [guard.model_dump(mode="json", by_alias=True) for guard in filled.guards]
+    """The step's guards; what the book leaves out, each guard says itself. Raises BookError."""
+    try:
+        made = [exact(guard.model_dump(by_alias=True, exclude_unset=True)) for guard in filled.guards]
+    except UnfitGuard as error:
+        raise BookError([Fault("plan", f"{filled.step.id}.guards", str(error))]) from error
+    return [guard.model_dump(mode="json", by_alias=True) for guard in made]
 
 
 def _plan_step(definition: Mapping[str, Any], moment: Moment) -> PlanStep:

@@ -22,6 +22,8 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
             "undo": step["commands"],
             "deadman_s": None,  # what puts back is not itself put back by silence
             "expect": [{"what": _changed(step), "want": "byte for byte as before"}],
+            "guards": [],  # nothing may stop what puts back
+            "on_failure": "ask",
         }
         for step in reversed(original["steps"])
         if step["kind"] == "act"

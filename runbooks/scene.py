@@ -116,6 +116,7 @@ class Compiled:
     `touches` are the things that the step works on, by their site names; `locks` what nobody else may move meanwhile
     ("port:port-a"); `after` says by cloud which paths carry it then: {"carried_by": [...], "return_by": [...]}.
     `window_s`: a send may come so long after its intent, where the undo has to wait before it may be sent.
+    `samples` and `spacing_s` are a wait's: so many in a row, at least so far apart.
     """
 
     commands: tuple[dict[str, Any], ...] = ()
@@ -125,6 +126,8 @@ class Compiled:
     args: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float | None = None
     window_s: float | None = None
+    samples: int = 1
+    spacing_s: float = 0.0
     touches: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     after: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
@@ -146,7 +149,7 @@ class CheckVerb(Verb, Protocol):
 
 
 class WaitVerb(Verb, Protocol):
-    """Waits until it is so, or until the step's time is over."""
+    """Waits until it is so, or until the step's time is over: a predicate, and `runbooks.until` for the rest."""
 
     async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding: ...
 

@@ -70,6 +70,9 @@ _TOLD = {
     "act.unknown": "OUTCOME UNKNOWN",
     "act.not_sent": "not sent",
     "gate.closed": "gate closed",
+    "guard.tripped": "GUARD TRIPPED",
+    "guard.unknown": "a guard cannot see: no new act",
+    "undo.held": "UNDO HELD: A PERSON MUST DECIDE",
     "rollback.begin": "rolling back",
     "run.closed": "run closed",
 }

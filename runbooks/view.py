@@ -36,6 +36,8 @@ StepState = Literal[
     "skipped",
 ]
 
+GuardState = Literal["clear", "unknown", "tripped"]
+
 OPEN: frozenset[StepState] = frozenset({"intent", "observe"})
 SETTLED: frozenset[StepState] = frozenset({"done", "skipped"})
 CLOSED: frozenset[RunState] = frozenset({"COMPLETED", "ROLLED_BACK", "ABANDONED"})
@@ -111,8 +113,20 @@ class Question:
     seq: int
     step: str
     phase: Phase
-    kind: str  # act.unknown, act.not_sent, verify.timeout, check.failed or deadman.unanswered
+    kind: str  # act.unknown, act.not_sent, verify.timeout, check.failed, undo.held or deadman.unanswered
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSeen:
+    """What a guard last said and why; `margin` in words: how far it is from tripping."""
+
+    name: str
+    state: GuardState
+    reason: str = ""
+    margin: str = ""
+    policy: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +151,9 @@ class RunView:
     waiting: str = ""  # what the run waits for: a person, or the gate
     refused: str = ""  # why nothing was begun
     unsure: Mapping[str, str] = field(default_factory=dict)  # guards that cannot see, and why: no new act meanwhile
+    guards: Mapping[str, GuardSeen] = field(default_factory=dict)  # what the guards said since the last intent
     turn_back: str = ""  # rollback has been asked for, and why; the driver has not turned yet
+    turn_auto: bool = False  # nobody asked for it, a policy did: the baseline is judged first
     gate_passed: str = ""  # the step that the gate has let through
     abandon: Event | None = None  # cmd.abandon, waiting for a second person
     handover: bool = False  # the driver lets go at the next safe place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +15,9 @@ from network.policy import Policy
 from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
+from runbooks.proof import line
 from runbooks.scene import Compiled, Moment, Report, Scene
+from runbooks.until import Sample, until
 
 
 class Args(BaseModel):
@@ -40,39 +42,21 @@ class PortEmpty:
             expect=({"what": f"{args['port']} carries", "want": _wanted(policy)},),
             args={"below_mbps": limit, "before_mbps": before},
             timeout_s=policy.empty_timeout_s,
+            samples=policy.empty_samples,
+            spacing_s=policy.empty_spacing_s,
         )
 
     async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding:
-        policy, port, limit = scene.site.policy, step.args["port"], float(step.args["below_mbps"])
-        began = scene.now()
-        deadline = began + timedelta(seconds=step.timeout_s)
-        spacing = timedelta(seconds=policy.empty_spacing_s)
-        snapshot, in_a_row, last, carried = scene.snapshot, 0, began, None
-        while (now := scene.now()) < deadline:
-            pause_s = min(policy.empty_spacing_s, (deadline - now).total_seconds())
-            snapshot = await scene.newer(snapshot.revision, pause_s)
-            sample = sampled(View(scene.site, snapshot, scene.now()), port)
-            if sample is None:
-                in_a_row, carried = 0, None
-            elif sample.at <= began or (in_a_row and sample.at - last < spacing):
-                continue  # from before the wait, or too soon after the last one that counts
-            else:
-                carried, last = sample.mbps, sample.at
-                in_a_row = in_a_row + 1 if carried < limit else 0
-            proof = _proof(port, carried, limit, in_a_row, policy.empty_samples)
-            report(proof)
-            if in_a_row >= policy.empty_samples:
-                return Finding(ok=True, evidence=proof)
-        return _late(step, carried, limit)
+        return await until(scene, step, self.sample, report)
 
-
-def _late(step: StepDef, carried: float | None, limit: float) -> Finding:
-    """Only a load that was seen above the limit is a fact against it."""
-    words = "is unknown" if carried is None else f"is {carried:.2f} Mbps"
-    reason = (
-        f"{step.args['port']} {words} after {step.timeout_s:g} s, not proven below {limit:.3g} Mbps: do not shut it"
-    )
-    return Finding(ok=False if carried is not None and carried >= limit else None, reason=reason)
+    def sample(self, scene: Scene, step: StepDef) -> Sample:
+        """What the port carries against its limit. Only a load that was seen above the limit is a fact against it."""
+        port, limit = step.args["port"], float(step.args["below_mbps"])
+        load = sampled(View(scene.site, scene.snapshot, scene.now()), port)
+        now, ok = ("unknown", None) if load is None else (f"{load.mbps:.2f} Mbps", load.mbps < limit)
+        against = f"{port} is {now}, not proven below {limit:.3g} Mbps: do not shut it"
+        proof = line(f"{port} carries", f"below {limit:.3g} Mbps", now, ok=ok)
+        return Sample(load.at if load else None, ok, (proof,), against)
 
 
 def _wanted(policy: Policy) -> str:
@@ -82,14 +66,14 @@ def _wanted(policy: Policy) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Carried:
     """What the port carries, and when its oldest counter was read."""
 
     mbps: float
     at: datetime
 
 
-def sampled(view: View, port: str) -> Sample | None:
+def sampled(view: View, port: str) -> Carried | None:
     """In plus out over every VXC of the port, in Mbps, from the router's own counters; None when any is unknown."""
     total, times = 0.0, []
     for router, interface in _interfaces(view.site, port):
@@ -99,15 +83,9 @@ def sampled(view: View, port: str) -> Sample | None:
             return None
         total += link.in_mbps + link.out_mbps
         times.append(seen.at)
-    return Sample(total, min(times)) if times else None
+    return Carried(total, min(times)) if times else None
 
 
 def _interfaces(site: Site, port: str) -> list[tuple[str, str]]:
     router = site.port(port).router
     return [(router, vxc.interface) for vxc in site.vxcs if vxc.port == port]
-
-
-def _proof(port: str, carried: float | None, limit: float, in_a_row: int, wanted: int) -> dict[str, object]:
-    now = "unknown" if carried is None else f"{carried:.2f} Mbps, {in_a_row} of {wanted}"
-    want = f"below {limit:.3g} Mbps, {wanted} times"
-    return {"expected": [{"what": f"{port} carries", "want": want, "now": now, "ok": in_a_row >= wanted}]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,10 +12,10 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from runbooks.effects import Finding, GateVerdict, Outage, Ports, Seen, Unattended
+from runbooks.effects import Finding, GateVerdict, Outage, Ports, Reading, Seen, Unattended
 from runbooks.engine import Engine
 from runbooks.journal import Event, Identity, Journal, NewRun
-from runbooks.model import Phase, StepDef
+from runbooks.model import GuardDef, Phase, StepDef
 from runbooks.view import RunView, Timer
 
 T = TypeVar("T")
@@ -67,6 +67,7 @@ class World:
     answers: dict[str, Any] = field(default_factory=dict)  # "check safe" -> Finding, "confirm clear" -> bool ...
     told: list[str] = field(default_factory=list)
     gates: list[str] = field(default_factory=list)
+    looks: int = 0
     send_allowed: Callable[[], None] = lambda: None  # what the engine handed to the act in flight
     timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # the device's dead-men, by id
     fired: list[str] = field(default_factory=list)
@@ -172,6 +173,16 @@ class World:
         answer: bool | None = True
         return await self._answer(f"confirm {step.id}", answer)
 
+    # -- Guards
+
+    async def look(self, _view: RunView, guards: Sequence[GuardDef]) -> Mapping[str, Reading]:
+        await asyncio.sleep(0.002)  # a look takes a moment
+        self.looks += 1
+        return {guard.label: await self._answer(f"guard {guard.label}", Reading(True)) for guard in guards}
+
+    async def baseline(self, _view: RunView) -> Finding:
+        return await self._answer("baseline", Finding(True, "the baseline is healthy"))
+
     async def _answer(self, name: str, default: T) -> T:
         """The prepared answer: a value, an exception to raise, a list of answers, or something to await."""
         answer: Any = self.answers.get(name, default)
@@ -230,7 +241,7 @@ async def console(
     settings: dict[str, Any] = {"boottime": monotonic, "gate_poll_s": 0.01} | more
     engine = Engine(
         journal,
-        Ports(world, world, world, world, outage or Unattended()),
+        Ports(world, world, world, world, world, outage or Unattended()),
         now=lambda: datetime.now(UTC),
         new_id=new_id,
         **settings,

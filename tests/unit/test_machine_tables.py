@@ -149,7 +149,11 @@ LOOKED = (*BACK, "undo.due return undo")
         ((*LOOKED, "act.intent return undo", "rollback.begin"), "ROLLING_BACK", Observe("return", "undo", 1)),
         # guard, by policy
         ((*DONE2, ("guard.tripped empty", {"policy": "hold"})), "PAUSED", Nothing("paused")),
-        ((*DONE2, ("guard.tripped empty", {"policy": "undo", "reason": "loss"})), "RUNNING", TurnBack("guard: loss")),
+        (
+            (*DONE2, ("guard.tripped empty", {"policy": "undo", "reason": "loss"})),
+            "RUNNING",
+            TurnBack("guard: loss", auto=True),
+        ),
         ((*DONE2, ("guard.tripped empty", {"policy": "finish"})), "RUNNING", Wait("empty")),
         # hand-over
         ((*DONE2, "cmd.handover"), "RUNNING", Nothing("handed over")),

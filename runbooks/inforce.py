@@ -1,0 +1,52 @@
+"""Which guards of a run are in force at one moment, and when nobody may be interrupted by them. Pure."""
+
+from __future__ import annotations
+
+from runbooks.model import GuardDef
+from runbooks.view import OPEN, SETTLED, RunView, StepView
+
+
+def in_hand(view: RunView) -> StepView | None:
+    """The step that the run is at, going forward; None when all are settled."""
+    return next((step for step in view.steps if step.do.state not in SETTLED), None)
+
+
+def group_of(view: RunView, step: StepView) -> tuple[StepView, ...]:
+    """The atomic group of a step: at least itself."""
+    if step.spec.group is None:
+        return (step,)
+    return tuple(other for other in view.steps if other.spec.group == step.spec.group)
+
+
+def in_force(view: RunView) -> tuple[GuardDef, ...]:
+    """The guards of the step in hand, of the rest of its group, and of every act begun: what was moved stays guarded.
+
+    One for each label; where two steps have it, the later one's policy counts. None on the way back: no guard may
+    stop an undo.
+    """
+    now = in_hand(view)
+    if view.closed or view.direction != "forward" or now is None:
+        return ()
+    here = group_of(view, now)
+    guarded = (step for step in view.steps if step in here or (step.kind == "act" and step.do.attempts))
+    return tuple({guard.label: guard for step in guarded for guard in step.spec.guards}.values())
+
+
+def in_flight(view: RunView) -> bool:
+    """An act has no known outcome yet, or a group is half moved: what is seen now is neither before nor after."""
+    if any(step.do.state in OPEN for step in view.steps):
+        return True
+    now = in_hand(view)
+    members = group_of(view, now) if now else ()
+    begun = [member.do.attempts > 0 for member in members]
+    return any(begun) and not all(begun)
+
+
+def begun(view: RunView) -> int:
+    """How many intents there were: another number means that what was seen before is of another network."""
+    return sum(step.do.attempts for step in view.steps)
+
+
+def verifying(view: RunView) -> bool:
+    """An act has been sent and is not proven: slow evidence is still of the time before it."""
+    return any(step.do.state in {"acted", "unknown", "failed"} for step in view.steps if step.kind == "act")
