@@ -10,7 +10,22 @@ import typer
 from console.cli_lab import lab
 from console.cli_orders import app as orders
 from console.exits import Exit
-from console.options import As, Book, Change, Json, Plain, Prompt, Routers, SiteFile, Words, Write, Yes, how
+from console.journals import use_journal
+from console.options import (
+    As,
+    Book,
+    Change,
+    JournalAt,
+    Json,
+    Plain,
+    Prompt,
+    Routers,
+    SiteFile,
+    Words,
+    Write,
+    Yes,
+    how,
+)
 
 app = typer.Typer(
     name="interlock",
@@ -38,8 +53,10 @@ def root(
     site_file: SiteFile = None,
     write: Write = False,
     operator: As = None,
+    journal_at: JournalAt = None,
 ) -> None:
     """Without a command: the console, read-only unless --write."""
+    use_journal(journal_at)
     if version:
         from importlib.metadata import version as installed
 
@@ -128,8 +145,11 @@ def calendar(*, site_file: SiteFile = None, as_json: Json = False, operator: As 
 
 
 @app.command()
-def leftovers(*, site_file: SiteFile = None, as_json: Json = False, operator: As = None) -> None:
+def leftovers(
+    *, site_file: SiteFile = None, as_json: Json = False, operator: As = None, journal_at: JournalAt = None
+) -> None:
     """What is still in place that should not be: which run made it, and the lines that put it back."""
+    use_journal(journal_at)
     from console.commands.leftovers import leftovers as run
 
     raise typer.Exit(run(site_file, as_json=as_json, operator=operator))
@@ -170,8 +190,11 @@ def lint(
 
 
 @app.command()
-def demo(*, routers: Routers = "embedded", write: Write = False, operator: As = None) -> None:
+def demo(
+    *, routers: Routers = "embedded", write: Write = False, operator: As = None, journal_at: JournalAt = None
+) -> None:
     """Lab and console in one, nothing to configure, cleaned up on exit."""
+    use_journal(journal_at)
     from console.commands.screen import demo as run
 
     raise typer.Exit(run(routers=routers, write=write, operator=operator))
@@ -200,8 +223,10 @@ def run(
     site_file: SiteFile = None,
     as_json: Json = False,
     operator: As = None,
+    journal_at: JournalAt = None,
 ) -> None:
     """Run a runbook under a change."""
+    use_journal(journal_at)
     from console.commands.runs import run as run_it
 
     code = run_it(
@@ -229,8 +254,10 @@ def rollback(
     site_file: SiteFile = None,
     as_json: Json = False,
     operator: As = None,
+    journal_at: JournalAt = None,
 ) -> None:
     """Put back exactly what a run changed. Never gated."""
+    use_journal(journal_at)
     from console.commands.runs import rollback as run_it
 
     code = run_it(
@@ -246,32 +273,38 @@ def rollback(
 
 
 @app.command()
-def runs(*, as_json: Json = False) -> None:
+def runs(*, as_json: Json = False, journal_at: JournalAt = None) -> None:
     """Past and open runs, newest first."""
+    use_journal(journal_at)
     from console.commands.past import runs as list_them
 
     raise typer.Exit(list_them(as_json=as_json))
 
 
 @app.command()
-def show(run_id: str, *, as_json: Json = False) -> None:
+def show(run_id: str, *, as_json: Json = False, journal_at: JournalAt = None) -> None:
     """One run: state, steps, evidence."""
+    use_journal(journal_at)
     from console.commands.past import show as show_it
 
     raise typer.Exit(show_it(run_id, as_json=as_json))
 
 
 @app.command()
-def report(run_id: str) -> None:
+def report(run_id: str, *, journal_at: JournalAt = None) -> None:
     """One run as Markdown."""
+    use_journal(journal_at)
     from console.commands.past import report as print_it
 
     raise typer.Exit(print_it(run_id))
 
 
 @journal.command("verify")
-def journal_verify(run_id: Annotated[str | None, typer.Argument()] = None, *, as_json: Json = False) -> None:
+def journal_verify(
+    run_id: Annotated[str | None, typer.Argument()] = None, *, as_json: Json = False, journal_at: JournalAt = None
+) -> None:
     """Check the hash chain of one run or all; names the first bad entry."""
+    use_journal(journal_at)
     from console.commands.past import verify
 
     raise typer.Exit(verify(run_id, as_json=as_json))

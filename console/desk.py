@@ -12,13 +12,12 @@ from functools import partial
 from typing import Any
 
 from connectors.errors import NotFound
-from connectors.redact import redactor
 from connectors.routers.session import RouterSession
 from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
 from console.fabric import LiveFabric, quotes
 from console.fail import Refused
-from console.folders import state_dir
+from console.journals import open_journal
 from console.leash import Leashes
 from console.undoing import in_place, undos_of
 from console.wiring import Watch, utc_now
@@ -28,11 +27,11 @@ from network.snapshot import Snapshot
 from runbooks.book import found, parse
 from runbooks.covered import moved
 from runbooks.driving import Driving
-from runbooks.effects import Operator, Ports
+from runbooks.effects import Operator, Outage, Ports, Unattended
 from runbooks.engine import Engine, view_of
 from runbooks.exits import ExitPath
 from runbooks.guards.watch import GuardWatch
-from runbooks.journal import DriverAlive, Identity, Journal, LockHeld, NewRun, RunRow
+from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
 from runbooks.language import Book
 from runbooks.orders import Orders
 from runbooks.parameters import bound
@@ -48,17 +47,6 @@ from runbooks.view import RunView
 RUNNING_CONFIG = "show running-config"
 #: How long a plan waits for routers that have not answered lately, in seconds.
 LOOK_S = 10.0
-
-
-async def open_journal(user: str, mode: str) -> Journal:
-    """This user's journal, beside the other state."""
-    return await Journal.open(
-        state_dir() / "journal.db",
-        identity=Identity.here(user, mode.upper()),
-        now=utc_now,
-        new_id=lambda: uuid.uuid4().hex,
-        redact=redactor.data,
-    )
 
 
 class LiveRouter:
@@ -140,8 +128,11 @@ class LiveScene:
 class Desk(Orders):
     """One operator's desk: it gives orders and drives. While `write` is False only plans and orders leave it."""
 
-    def __init__(self, watch: Watch, journal: Journal, operator: Operator, *, write: bool) -> None:
+    def __init__(
+        self, watch: Watch, journal: Journal, operator: Operator, *, write: bool, outage: Outage | None = None
+    ) -> None:
         super().__init__(journal)
+        self._outage = outage or Unattended()
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
         self._leashes = Leashes(watch)
@@ -405,7 +396,7 @@ class Desk(Orders):
 
     def _engine(self, gate: ChangeGate, row: RunRow) -> Engine:
         notes, guards = WorkNotes(self._tickets, row.ticket), GuardWatch(self._scene, row.definition)
-        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, guards)
+        ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, guards, self._outage)
         return Engine(
             self.journal,
             ports,
@@ -419,11 +410,13 @@ class Desk(Orders):
 
 
 @contextlib.asynccontextmanager
-async def at_desk(watch: Watch, operator: Operator, *, write: bool) -> AsyncIterator[Desk]:
+async def at_desk(
+    watch: Watch, operator: Operator, *, write: bool, outage: Outage | None = None
+) -> AsyncIterator[Desk]:
     """A desk for as long as the block lasts."""
     who = await watch.session.operator()
     journal = await open_journal(who.name, watch.site.mode)
-    desk = Desk(watch, journal, operator, write=write)
+    desk = Desk(watch, journal, operator, write=write, outage=outage)
     try:
         yield desk
     finally:

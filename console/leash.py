@@ -20,7 +20,10 @@ from runbooks.view import Timer
 
 READY_S, ANSWER_S = 60.0, 3.0
 #: What a watchdog inherits of the environment: nothing that could be a secret.
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
+KEPT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "XDG_STATE_HOME", "XDG_CONFIG_HOME"),
+    *("INTERLOCK_JOURNAL", "PGPASSFILE", "PGSERVICEFILE", "PGSSLROOTCERT"),  # where the journal is; a file's name each
+)
 
 
 class Leashes:

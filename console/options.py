@@ -20,6 +20,9 @@ Prompt = Annotated[bool, typer.Option("--prompt", help="Ask line by line.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Confirm what one operator may confirm.")]
 Words = Annotated[list[str] | None, typer.Argument(help="key=value …", autocompletion=completion.words)]
 Book = Annotated[str, typer.Argument(help="A runbook by name, or its file.", autocompletion=completion.books)]
+JournalAt = Annotated[
+    str | None, typer.Option("--journal", help="postgresql://… or a file; else INTERLOCK_JOURNAL, config, our own.")
+]
 
 
 def how(*, prompt: bool, yes: bool) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from console.fail import UsageError
+from console.line_outage import LineOutage
 from runbooks.model import StepDef
 from runbooks.view import RunView
 
@@ -18,6 +19,7 @@ class Person:
 
     def __init__(self, *, asks: bool) -> None:
         self.asks = asks
+        self.outage = LineOutage(self.ask if asks else None)
         self._line: asyncio.Future[str] | None = None
 
     async def confirm(self, view: RunView, step: StepDef) -> bool | None:  # noqa: ARG002 -- the step says it all

@@ -20,8 +20,14 @@ RETRY_S = (0.5, 1.0, 2.0, 4.0)  # for a result: it is known here alone until the
 class SendWindow:
     """Handed to an adapter as `send_allowed`: raises WindowPassed once the moment to send is over."""
 
-    def __init__(self, boottime: Callable[[], float], window_s: float, lost: Callable[[], bool]) -> None:
-        self._boottime, self._window_s, self._lost = boottime, window_s, lost
+    def __init__(
+        self,
+        boottime: Callable[[], float],
+        window_s: float,
+        lost: Callable[[], bool],
+        silence_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._boottime, self._window_s, self._lost, self._silence_s = boottime, window_s, lost, silence_s
         self._opened = boottime()
         self.sends = 0
 
@@ -36,6 +42,8 @@ class SendWindow:
             raise WindowPassed("another console has taken the run over")
         if late_s > self._window_s:
             raise WindowPassed(f"{late_s:.1f} s after its intent; {self._window_s:g} s are allowed")
+        if (silence_s := self._silence_s()) > self._window_s:
+            raise WindowPassed(f"the journal was last heard {silence_s:.1f} s ago; {self._window_s:g} s are allowed")
 
 
 class Actor:
@@ -55,12 +63,13 @@ class Actor:
     async def act(self, op: Act) -> None:
         step = self._hold.steps[op.step]
         token = f"{self._hold.run_id}:{op.step}:{op.phase}:{op.attempt}:f{self._hold.fence}"
-        window = SendWindow(self._boottime, step.window_s, lambda: self._hold.lost)
+        window_s = min(step.window_s, (self._hold.lease_s or float("inf")) / 2)  # sent before the lease can run out
+        window = SendWindow(self._boottime, window_s, lambda: self._hold.lost, self._hold.silence_s)
         timer = self._deadmen.timer_of(op, step)
         intent: dict[str, Any] = {
             "commands": list(step.commands if op.phase == "do" else step.undo),
             "idempotency_key": token,
-            "window_s": step.window_s,
+            "window_s": window_s,
             "timeout_s": step.timeout_s,
         }
         if timer is not None:
@@ -81,16 +90,19 @@ class Actor:
     ) -> tuple[str, Mapping[str, Any]]:
         """Perform the effect and say how it ended. Only a proof makes it "not sent"; all else is unknown."""
         try:
-            async with asyncio.timeout(step.timeout_s):
-                if timer is not None:
-                    await self._deadmen.arm(step, timer, window.check)
-                evidence = await self._effects.act(step, op.phase, token, window)
+            async with asyncio.timeout(step.timeout_s) as scope:
+                with self._hold.ends_when_lost(scope):
+                    if timer is not None:
+                        await self._deadmen.arm(step, timer, window.check)
+                    evidence = await self._effects.act(step, op.phase, token, window)
         except WindowPassed as late:
             # The window can close between two sends of one act: then something was sent.
             return ("act.interrupted" if window.sends else "act.not_sent"), {"reason": str(late)}
         except NotSent as proof:
             return "act.not_sent", {"reason": f"nothing was sent: {proof}"}
         except TimeoutError:
+            if self._hold.lost:
+                return "act.interrupted", {"reason": "another console has taken the run over"}
             return "act.interrupted", {"reason": f"no answer within {step.timeout_s:g} s"}
         except Exception as error:  # noqa: BLE001 - an adapter may raise anything: the outcome is unknown
             return "act.interrupted", {"reason": named(error)}

@@ -123,6 +123,38 @@ class Operator(Protocol):
         ...
 
 
+class Outage(Protocol):
+    """The person at this console while the journal is away."""
+
+    def holding(self, run_id: str, why: str) -> None:
+        """Say that the run holds. Told once for each outage."""
+        ...
+
+    def returned(self, run_id: str, away_s: float, spooled: int) -> None: ...
+
+    async def break_glass(self, run_id: str) -> str | None:
+        """Return the typed reason to act without the journal; None: nobody here will. Cancelled when it is back."""
+        ...
+
+    async def write_again(self, run_id: str, lost: int) -> bool:
+        """Whether to append again entries that the journal had taken and has lost."""
+        ...
+
+
+class Unattended:
+    """Nobody is asked and nobody is told: the run holds until the journal is back."""
+
+    def holding(self, run_id: str, why: str) -> None: ...
+
+    def returned(self, run_id: str, away_s: float, spooled: int) -> None: ...
+
+    async def break_glass(self, run_id: str) -> str | None:  # noqa: ARG002 - nobody is here for any run
+        return None
+
+    async def write_again(self, run_id: str, lost: int) -> bool:  # noqa: ARG002 - same
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a guard says of one look. `ok` None: it cannot see. `margin` in words: how far it is from tripping."""
@@ -165,6 +197,7 @@ class Ports:
     notes: Notes
     operator: Operator
     guards: Guards = field(default_factory=Nobody)
+    outage: Outage = field(default_factory=Unattended)
 
 
 def named(error: Exception) -> str:

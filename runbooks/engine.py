@@ -42,6 +42,7 @@ from runbooks.ops import (
     Wait,
     observed_as,
 )
+from runbooks.outage import LookAgain
 from runbooks.reading import Reader
 from runbooks.sentry import Sentry
 from runbooks.view import RunView
@@ -85,7 +86,15 @@ class Engine:
         and the next driver looks before anything else.
         """
         row = await self.journal.run(run_id)
-        hold = Hold(self.journal, row, fence, self.ports.notes, self.tell_s)
+        hold = Hold(
+            self.journal,
+            row,
+            fence,
+            self.ports.notes,
+            self.tell_s,
+            outage=self.ports.outage,
+            boottime=self.boottime,
+        )
         deadmen = Deadmen(hold, self.ports.effects, self.disarm_pauses_s)
         async with hold, deadmen, Sentry(self.journal, hold, self.ports.guards):
             drive = _Drive(self, hold, deadmen, until_confirm)
@@ -132,8 +141,8 @@ class _Drive:
         self._hold.stop_if_lost()
         try:
             return await self._perform(next_op(self._hold.view))
-        except Conflict:
-            return True  # the log grew since the operation was chosen: choose again
+        except (Conflict, LookAgain):
+            return True  # the log is not what it was when the operation was chosen: choose again
 
     async def _perform(self, op: Op) -> bool:  # noqa: C901, PLR0912 - one case for each operation, none with logic
         match op:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from runbooks.effects import Notes
+from runbooks.effects import Notes, Outage, Unattended
 from runbooks.journal import FenceLost, Journal, JournalError, RunRow
 from runbooks.machine import apply, fold, next_op
 from runbooks.model import Event, steps_of
 from runbooks.notes import NoteQueue
 from runbooks.ops import Op, Reject
+from runbooks.outage import Line
 from runbooks.view import Rejection, RunView
 
 T = TypeVar("T")
@@ -29,7 +31,17 @@ class Hold:
     Every method that writes raises FenceLost when another console has taken the run over.
     """
 
-    def __init__(self, journal: Journal, row: RunRow, fence: int, notes: Notes, tell_s: float) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        row: RunRow,
+        fence: int,
+        notes: Notes,
+        tell_s: float,
+        *,
+        outage: Outage | None = None,
+        boottime: Callable[[], float] = time.monotonic,
+    ) -> None:
         specs = steps_of(row.definition)
         self.run_id, self.fence, self.user = row.run_id, fence, journal.identity.user
         self.steps = {step.id: step for step in specs}
@@ -37,31 +49,49 @@ class Hold:
         self._journal, self._notes_port, self._tell_s = journal, notes, tell_s
         self._newest_claim = fence  # that this console has heard of
         self._news = asyncio.Event()
+        self._line = Line(journal, row.run_id, fence, outage or Unattended(), boottime)
+        self._line.on_return = self._returned
+        self._effect: asyncio.Timeout | None = None
         self.grown = asyncio.Event()  # set at every entry of anybody; whoever waits for it clears it
 
     async def __aenter__(self) -> Self:
         self._notes = NoteQueue(self._notes_port, self._note_failed, self._tell_s)
         self._watching = asyncio.create_task(self._watch(), name=f"watch {self.run_id}")
+        self._living = asyncio.create_task(self._live(), name=f"heartbeat {self.run_id}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watching.cancel()
-        await asyncio.wait({self._watching})
+        for task in (self._watching, self._living):
+            task.cancel()
+        await asyncio.wait({self._watching, self._living})
+        await self._line.close()
         await self._notes.drain(PATIENCE_S if error is None else HURRY_S)
 
     # -- the log
 
     async def catch_up(self) -> None:
-        """Read what the log says by now."""
-        for event in await self._journal.events(self.run_id, self.view.seq):
+        """Read what the log says by now; while the journal is away, what this console itself knows."""
+        if self._line.stale:
+            await self._look_anew()
+        for event in await self._line.events(self.view.seq):
             self.view = apply(self.view, event)
+            self._hear(event)
+
+    async def _look_anew(self) -> None:
+        """Fold the log from its start: what this console believed meanwhile had no place in it yet."""
+        whole = await self._line.events(0)
+        if self._line.away:
+            return  # again: what was believed is still the best that is known
+        self._line.stale = False
+        self.view = fold(tuple(self.steps.values()), whole)
+        for event in whole:
             self._hear(event)
 
     async def append(self, kind: str, data: Mapping[str, Any], **where: Any) -> Event:
         """Append as the driver, and no more."""
-        return await self._journal.append(self.run_id, kind, data=data, fence=self.fence, **where)
+        return await self._line.append(kind, data=data, fence=self.fence, **where)
 
     async def write(self, kind: str, data: Mapping[str, Any], *, expect: bool = False, **where: Any) -> Event:
         """Append as the driver and tell the notes. `expect`: only if nothing came between; else Conflict."""
@@ -70,11 +100,11 @@ class Hold:
 
     async def command(self, kind: str, data: Mapping[str, Any], **where: Any) -> Event:
         """Append what the person at this console said: a command, like any console's."""
-        return await self._told(await self._journal.append(self.run_id, kind, data=data, **where))
+        return await self._told(await self._line.append(kind, data=data, fence=None, **where))
 
     async def late(self, kind: str, data: Mapping[str, Any], **where: Any) -> None:
         """Report what happened after the run was lost: it needs no fence, and the new driver looks again."""
-        await self._journal.append(self.run_id, kind, data=data, **where)
+        await self._line.append(kind, data=data, fence=None, **where)
 
     async def reject(self, rejection: Rejection) -> None:
         """Answer a command that does not count."""
@@ -99,7 +129,24 @@ class Hold:
     @property
     def lost(self) -> bool:
         """True once this console has heard that another one drives the run."""
-        return self._newest_claim > self.fence
+        return self._newest_claim > self.fence or self._line.taken_over is not None
+
+    @property
+    def lease_s(self) -> float | None:
+        return self._journal.lease_s
+
+    def silence_s(self) -> float:
+        """Seconds since the journal last confirmed that this console drives."""
+        return self._line.silence_s()
+
+    @contextmanager
+    def ends_when_lost(self, effect: asyncio.Timeout) -> Iterator[None]:
+        """End an effect as soon as it is known that another console drives."""
+        self._effect = effect
+        try:
+            yield
+        finally:
+            self._effect = None
 
     def stop_if_lost(self) -> None:
         """End a wait or a pause as soon as it is known; a write would find out by itself."""
@@ -137,6 +184,22 @@ class Hold:
     def _hear(self, event: Event) -> None:
         if event.kind == "driver.claimed":
             self._newest_claim = max(self._newest_claim, event.fence or 0)
+            self._end_effect_if_lost()
+
+    def _end_effect_if_lost(self) -> None:
+        if self.lost and self._effect is not None and not self._effect.expired():
+            self._effect.reschedule(asyncio.get_running_loop().time())
+
+    def _returned(self) -> None:
+        self._end_effect_if_lost()
+        self._news.set()
+
+    async def _live(self) -> None:
+        """Renew the lease, where there is one: its holder is alive for as long as it runs."""
+        while (lease_s := self._journal.lease_s) is not None:
+            await asyncio.sleep(lease_s / 3)
+            if not self._line.away:
+                await self._line.beat()
 
     async def _watch(self) -> None:
         """Notice what others write: a command to obey, or that the run was taken from us."""

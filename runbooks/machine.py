@@ -276,6 +276,11 @@ def _paused(view: RunView, _event: Event) -> RunView:
     return replace(view, paused=True)
 
 
+def _journal_returned(view: RunView, event: Event) -> RunView:
+    """Long away, the world may have moved on: forward asks. An undo goes on, since it looks before each act."""
+    return replace(view, paused=view.paused or (bool(event.data.get("ask")) and view.direction == "forward"))
+
+
 def _resumed(view: RunView, _event: Event) -> RunView:
     return replace(view, paused=False, gate_passed="")
 
@@ -423,6 +428,7 @@ RUN_TABLE: Mapping[str, tuple[frozenset[RunState], Change]] = {
     "guard.tripped": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_tripped),
     "guard.unknown": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_unknown),
     "guard.clear": (frozenset({"RUNNING", "WAITING", "PAUSED"}), _guard_clear),
+    "journal.returned": (ANY_OPEN, _journal_returned),
     "undo.held": (ABORTABLE, _undo_held),
     "rollback.begin": (ANY_OPEN, _turned),
     "deadman.disarmed": (ANY_OPEN, armed.disarmed),

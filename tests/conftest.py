@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from runbooks.journal.where import Where
+from tests import postgres
 
 # CI runs on shared cores: a slow example is not a bug.
 settings.register_profile("interlock", deadline=None, print_blob=True)
@@ -35,7 +38,12 @@ def _tmux() -> str | None:
     return None if shutil.which("tmux") else "no tmux"
 
 
-NEEDS: dict[str, Callable[[], str | None]] = {"frr": _frr, "vault": _vault, "tmux": _tmux}
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "frr": _frr,
+    "vault": _vault,
+    "tmux": _tmux,
+    "postgres": postgres.lacking,
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -58,3 +66,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("alone")
         group = "frr" if item.get_closest_marker("frr") else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def pg_cluster() -> Iterator[postgres.Cluster]:
+    """One server for all tests of this worker; each takes a database of its own."""
+    with postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def pg_database(pg_cluster: postgres.Cluster) -> str:
+    """The URL of an empty database."""
+    return pg_cluster.database()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
+    """A place for a new journal, on each engine."""
+    place: Where = tmp_path / "state" / "journal.db"
+    return place if request.param == "sqlite" else str(request.getfixturevalue("pg_database"))

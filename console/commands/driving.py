@@ -32,7 +32,7 @@ async def desk_on(chosen: Chosen, operator: str | None, person: Person, *, write
     async with watching(chosen, operator) as watch:
         await watch.session.pulse()
         await collect(watch)
-        async with at_desk(watch, person, write=write) as desk:
+        async with at_desk(watch, person, write=write, outage=person.outage) as desk:
             await say_interrupted(desk.journal)
             yield desk
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from console.commands.status import collect
-from console.desk import open_journal
 from console.exits import Exit
+from console.journals import open_journal
 from console.sites import Chosen, choose
 from console.status import SCHEMA, stamp
 from console.wiring import watching

@@ -9,9 +9,9 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from console import rundoc
-from console.desk import open_journal
 from console.exits import Exit
 from console.fail import UsageError
+from console.journals import open_journal
 from console.next_steps import next_steps
 from network.sitecheck import nearest
 from runbooks.engine import view_of

@@ -152,7 +152,7 @@ async def connected(
     async def desk() -> Desk:
         from console.desk import at_desk
 
-        opened = await stack.enter_async_context(at_desk(watch, person, write=False))
+        opened = await stack.enter_async_context(at_desk(watch, person, write=False, outage=person))
         stack.push_async_callback(_leave, opened, left or Left())
         return opened
 

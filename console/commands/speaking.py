@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.commands.past import known, reading
-from console.desk import open_journal
 from console.fail import Refused, UsageError
+from console.journals import open_journal
 from runbooks.journal import Journal, RunRow
 from runbooks.orders import Orders
 

@@ -91,7 +91,7 @@ class Bridge:
 
     def picture(self) -> Picture:
         source = self._connection.source if self._connection else None
-        trouble = "; ".join(self._trouble.values())
+        trouble = "; ".join([*self.operator.holds.values(), *self._trouble.values()])
         return Picture(self._now(), source.snapshot if source else None, self._runs, self._counted(), trouble)
 
     def open_run(self, run_id: str) -> None:

@@ -74,10 +74,19 @@ class Errands:
             self.ask_abort()
         elif command.verb == "rollback":
             self.ask_rollback(command.about)
+        elif command.verb == "break-glass":
+            self._break_glass(command.about)
         elif command.verb == "run" and not self._app.write:
             self._app.say(READ_ONLY, "degraded")
         else:
             await self._app.push_screen(PlanScreen(command))
+
+    def _break_glass(self, reason: str) -> None:
+        """Act without the journal, in what holds for it at this console."""
+        if not self._app.write:
+            self._app.say(READ_ONLY, "degraded")
+        elif not self._app.bridge.operator.break_it(reason):
+            self._app.say("nothing here holds for the journal before an act: no glass to break", "degraded")
 
     def start(self, plan: Plan, change: str) -> None:
         """Run a plan that was confirmed by its target's name."""

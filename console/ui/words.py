@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from network.sitecheck import nearest
 
-VERBS = ("plan", "run", "rollback", "abort", "quit")
+VERBS = ("plan", "run", "rollback", "abort", "break-glass", "quit")
 
 
 class BadCommand(ValueError):
@@ -25,12 +25,16 @@ class Command:
 
 
 def parse(text: str) -> Command:
-    """Read `plan BOOK k=v …`, `run BOOK k=v … change=CHG`, `rollback RUN`, `abort`, `quit`. Raises BadCommand."""
+    """Read one line: a verb of VERBS with what it is about. Raises BadCommand."""
     verb, *words = text.split()
     if verb not in VERBS:
         raise BadCommand(f"{verb!r} is not a command; {nearest(verb, VERBS)}")
     if verb in {"quit", "abort"}:
         return Command(verb)
+    if verb == "break-glass":
+        if not words:
+            raise BadCommand("break-glass: say why; no other console sees what is done while the journal is away")
+        return Command(verb, " ".join(words))
     if not words:
         raise BadCommand(f"{verb}: name a {'run' if verb == 'rollback' else 'runbook'}")
     if verb == "rollback":

@@ -84,5 +84,16 @@ class JournalUnavailable(JournalError):
         self.where, self.why = where, why
 
 
+class CommitUnknown(JournalUnavailable):
+    """The connection went while committing: whether the entry is there, only its uid can tell."""
+
+
+class WentBack(JournalUnavailable):
+    """The journal has lost entries that it had taken: another server stands in its place, with less in it."""
+
+    def __init__(self, run_id: str, head: int, known: int) -> None:
+        super().__init__(f"of run {run_id}", f"its log ends at entry {head}, and entry {known} had been written")
+
+
 class UnfitStorage(JournalError):
     """The journal cannot live where it was put, or the file there is not one that this version can use."""

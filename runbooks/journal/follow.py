@@ -1,34 +1,32 @@
-"""Noticing that the log grew: at once for this console's own entries, within a poll for other processes'."""
+"""Noticing that the log grew: at once for this console's own entries, soon for other processes'."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from runbooks.journal.errors import JournalUnavailable
 
-POLL_S = 0.2  # 0.26 % of a core, measured; p50 111 ms from another console's commit to this one's screen
-
 
 class Pulse:
-    """One poll of `data_version` for all followers of a journal.
+    """One ear on the engine for all followers of a journal.
 
     A follower takes `next()` before it reads and awaits it after it has read: a commit in between has
     already set it, so no growth is missed.
     """
 
-    def __init__(self, data_version: Callable[[], Awaitable[int]]) -> None:
-        self._data_version = data_version
+    def __init__(self, growth: Callable[[], AsyncIterator[None]]) -> None:
+        self._growth = growth
         self._event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lost: JournalUnavailable | None = None
 
     def next(self) -> asyncio.Event:
-        """Return the event that is set at the next growth. Raises JournalUnavailable once polling failed."""
+        """Return the event that is set at the next growth. Raises JournalUnavailable once listening failed."""
         if self._lost:
             raise self._lost
         if self._task is None:
-            self._task = asyncio.create_task(self._poll(), name="journal-poll")
+            self._task = asyncio.create_task(self._listen(), name="journal-growth")
         return self._event
 
     def beat(self) -> None:
@@ -43,15 +41,10 @@ class Pulse:
         self._lost = self._lost or JournalUnavailable("", "it has been closed")
         self.beat()
 
-    async def _poll(self) -> None:
-        seen = -1
+    async def _listen(self) -> None:
         try:
-            while True:
-                version = await self._data_version()
-                if version != seen:
-                    seen = version
-                    self.beat()
-                await asyncio.sleep(POLL_S)
+            async for _ in self._growth():
+                self.beat()
         except JournalUnavailable as lost:
             self._lost = lost
             self.beat()

@@ -2,7 +2,7 @@
 
 An engine runs a body between BEGIN and COMMIT. Dialects differ in three places only: `?` or `%s`, the
 marker that stands for FOR UPDATE (a comment to SQLite, where BEGIN IMMEDIATE has taken the write lock),
-and the notification after a write, which is the engine's.
+and the two that stand for a driver's lease (NULL to SQLite, where a driver's life is read from /proc).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from runbooks.journal.errors import (
     RunClosed,
     UidReused,
     UnknownRun,
+    WentBack,
 )
 from runbooks.journal.identity import Identity
 from runbooks.journal.records import Draft, NewRun, RunRow, canonical, sha256, stamp
@@ -36,6 +37,8 @@ Alive = Callable[[Identity], bool]
 Views = Mapping[str, RunView]  # what this console has folded so far; a body never changes it
 
 FOR_UPDATE = "/*FOR UPDATE*/"
+LEASE = "NULL/*lease*/"  # a lease that begins now, by the server's clock
+LEASED = "NULL/*leased*/"  # whether run r's lease still runs, by the same clock
 DRIVERLESS = ("cmd.", "late.", "note.", "out.")  # what any console may append, also to a closed run
 
 # The columns that the hash covers, in the order of the hashed array. `sig` signs the hash.
@@ -98,7 +101,7 @@ def runs(alive: Alive, run_id: str | None = None) -> Body[list[RunRow]]:
     """All runs, newest first, or one. Raises UnknownRun for one that is not there."""
     only, params = ("WHERE r.run_id = ?", (run_id,)) if run_id else ("", ())
     columns = ", ".join(f"r.{name}" for name in _RUN)
-    joined = f"SELECT {columns}, {_CONSOLE} FROM run r LEFT JOIN console c ON c.console_id = r.driver"  # noqa: S608 - column names are ours
+    joined = f"SELECT {columns}, {LEASED}, {_CONSOLE} FROM run r LEFT JOIN console c ON c.console_id = r.driver"  # noqa: S608 - column names are ours
     rows = yield f"{joined} {only} ORDER BY r.created_at DESC, r.run_id DESC", params
     if run_id and not rows:
         raise UnknownRun(run_id)
@@ -113,11 +116,11 @@ def _event(row: Row) -> Event:
 
 def _run_row(row: Row, alive: Alive) -> RunRow:
     named = dict(zip(_RUN, row, strict=False))
-    console = row[len(_RUN) :]
+    leased, *console = row[len(_RUN) :]
     named["definition"], named["actions"] = json.loads(named["definition"]), json.loads(named["actions"])
     named["created_at"] = datetime.fromisoformat(named["created_at"])
     named["closed_at"] = datetime.fromisoformat(named["closed_at"]) if named["closed_at"] else None
-    named["driver_alive"] = console[0] is not None and alive(_identity(console))
+    named["driver_alive"] = console[0] is not None and leased is not False and alive(_identity(console))
     named["book"], named["version"] = named.pop("runbook_id"), named.pop("runbook_version")
     return RunRow(**named)
 
@@ -142,6 +145,7 @@ class _Head:
     seq: int
     hash: str
     closed: bool
+    leased: bool | None = None
 
 
 def append(draft: Draft, expect_seq: int | None, views: Views) -> Body[tuple[Event, RunView]]:
@@ -150,9 +154,10 @@ def append(draft: Draft, expect_seq: int | None, views: Views) -> Body[tuple[Eve
     Raises UnknownRun, FenceNeeded, FenceLost, Conflict, RunClosed, UidReused.
     """
     head = yield from _locked(draft.run_id)
-    known = yield f"SELECT {_EVENT} FROM event WHERE uid = ?", (draft.uid,)  # noqa: S608 - column names are ours
+    known = yield from _known(draft)
     if known:
-        return _same(_event(known[0]), draft), (yield from _view(head, views))
+        return known, (yield from _view(head, views))
+    draft = draft.timed()
     _permit(draft, head)
     if expect_seq is not None and head.seq != expect_seq:
         raise Conflict(draft.run_id, expect_seq, head.seq)
@@ -161,14 +166,19 @@ def append(draft: Draft, expect_seq: int | None, views: Views) -> Body[tuple[Eve
 
 def create(new: NewRun, draft: Draft, host: str) -> Body[tuple[Event, RunView]]:
     """Create a run with all its locks, or with none of them (LockHeld). The creator drives it, fence 1."""
+    if known := (yield from _known(draft)):
+        return known, (yield from _view((yield from _locked(known.run_id)), {}))
     steps_of(new.definition)
     definition = canonical(new.definition)
     sha = sha256(definition)
+    yield from _in_turn()
+    draft = draft.timed()
     run_id = yield from _next_run_id(draft.ts)
     draft = replace(draft, run_id=run_id, fence=1)
     locks = yield from _take_locks(run_id, sorted(set(new.locks)), draft.ts)
+    draft = draft.timed()  # not before the run that had the locks was closed
     yield (
-        f"INSERT INTO run ({', '.join(_RUN)}) VALUES ({', '.join('?' * len(_RUN))})",  # noqa: S608 - column names are ours
+        f"INSERT INTO run ({', '.join(_RUN)}, lease_until) VALUES ({', '.join('?' * len(_RUN))}, {LEASE})",  # noqa: S608 - column names are ours
         (
             *(run_id, new.book, new.version, definition, sha, canonical(new.actions), new.ticket),
             *(draft.actor, host, stamp(draft.ts), "NEW", "forward", draft.console, draft.actor, 1, 0, sha, None),
@@ -189,35 +199,49 @@ def create(new: NewRun, draft: Draft, host: str) -> Body[tuple[Event, RunView]]:
 def claim(draft: Draft, alive: Alive, views: Views, *, force: bool) -> Body[tuple[Event, RunView]]:
     """Make the draft's console the driver, with a new fence. Refused while the driver lives, unless forced.
 
-    `forced` in the entry's data says that the old driver was not proven dead and may still be sending.
+    `forced` in the entry's data says that the old driver was not proven dead and may still be sending: that
+    its lease has run out proves nothing about its packets.
     """
     head = yield from _locked(draft.run_id)
+    if known := (yield from _known(draft)):
+        return known, (yield from _view(head, views))
     if head.closed:
         raise RunClosed(head.run_id, head.state)
-    lives = head.driver is not None and (yield from _other_lives(head.driver, draft.console, alive))
-    if lives and not force:
+    undead = head.driver is not None and (yield from _other_lives(head.driver, draft.console, alive))
+    if undead and head.leased is not False and not force:
         raise DriverAlive(head.run_id, str(head.driver))
     fence = head.fence + 1
     yield (
-        "UPDATE run SET driver = ?, driver_user = ?, fence = ? WHERE run_id = ?",
+        f"UPDATE run SET driver = ?, driver_user = ?, fence = ?, lease_until = {LEASE} WHERE run_id = ?",  # noqa: S608 - a constant
         (draft.console, draft.actor, fence, head.run_id),
     )
-    data = {"from": head.driver, "forced": lives}
-    return (yield from _write(replace(head, fence=fence), replace(draft, fence=fence, data=data), views))
+    data = {"from": head.driver, "forced": undead}
+    return (yield from _write(replace(head, fence=fence), replace(draft.timed(), fence=fence, data=data), views))
 
 
 def release(draft: Draft, views: Views) -> Body[tuple[Event, RunView]]:
     """Stop driving without closing: the run keeps its locks and waits for the next driver."""
     head = yield from _locked(draft.run_id)
+    if known := (yield from _known(draft)):
+        return known, (yield from _view(head, views))
     _permit(draft, head)
-    written = yield from _write(head, draft, views)
+    written = yield from _write(head, draft.timed(), views)
     yield "UPDATE run SET driver = NULL, driver_user = NULL WHERE run_id = ?", (head.run_id,)
     return written
 
 
+def beat(run_id: str, fence: int) -> Body[None]:
+    """Renew a driver's lease. Raises FenceLost, UnknownRun; a closed run has no lease to renew."""
+    head = yield from _locked(run_id)
+    if head.fence != fence:
+        raise FenceLost(run_id, fence, head.fence)
+    if not head.closed:
+        yield f"UPDATE run SET lease_until = {LEASE} WHERE run_id = ?", (run_id,)  # noqa: S608 - a constant
+
+
 def _locked(run_id: str) -> Body[_Head]:
-    columns = "run_id, definition, state, driver, fence, head_seq, head_hash, closed_at IS NOT NULL"
-    rows = yield f"SELECT {columns} FROM run WHERE run_id = ? {FOR_UPDATE}", (run_id,)  # noqa: S608 - constants
+    columns = f"run_id, definition, state, driver, fence, head_seq, head_hash, closed_at IS NOT NULL, {LEASED}"
+    rows = yield f"SELECT {columns} FROM run r WHERE run_id = ? {FOR_UPDATE}", (run_id,)  # noqa: S608 - constants
     if not rows:
         raise UnknownRun(run_id)
     return _Head(*rows[0])
@@ -234,10 +258,19 @@ def _permit(draft: Draft, head: _Head) -> None:
         raise RunClosed(head.run_id, head.state)
 
 
-def _same(event: Event, draft: Draft) -> Event:
-    if (event.run_id, event.kind) != (draft.run_id, draft.kind):
+def _known(draft: Draft) -> Body[Event | None]:
+    """The entry that this very draft has already become: a commit's answer can be lost on its way back."""
+    rows = yield f"SELECT {_EVENT} FROM event WHERE uid = ?", (draft.uid,)  # noqa: S608 - column names are ours
+    if not rows:
+        return None
+    event = _event(rows[0])
+    if (event.run_id, event.kind) != (draft.run_id or event.run_id, draft.kind):
         raise UidReused(draft.uid, event.run_id, event.kind)
     return event
+
+
+def lives(console: str, alive: Alive) -> Body[bool]:
+    return (yield from _other_lives(console, "", alive))
 
 
 def _other_lives(driver: str, here: str, alive: Alive) -> Body[bool]:
@@ -252,18 +285,20 @@ def _write(head: _Head, draft: Draft, views: Views) -> Body[tuple[Event, RunView
     view = yield from _view(head, views)
     data = canonical(draft.data)
     columns = (
-        *(head.run_id, head.seq + 1, draft.uid, stamp(draft.ts), draft.kind, draft.actor, draft.console, None),
+        *(head.run_id, head.seq + 1, draft.uid, stamp(draft.ts), draft.kind, draft.actor, draft.console),
+        draft.db_user,
         *(draft.fence, draft.step, draft.phase, draft.attempt, draft.reply_to, data),
     )
     digest = chain_hash(head.hash, columns)
     yield (
-        f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash) VALUES ({', '.join('?' * 16)})",  # noqa: S608 - column names are ours
-        (*columns, head.hash, digest),
+        f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash, sig) VALUES ({', '.join('?' * 17)})",  # noqa: S608 - column names are ours
+        (*columns, head.hash, digest, draft.signer.sign(digest.encode()) if draft.signer else None),
     )
     event = _event((*columns, digest))
     view = apply(view, event)
+    lease = f", lease_until = {LEASE}" if draft.fence is not None else ""
     yield (
-        "UPDATE run SET head_seq = ?, head_hash = ?, state = ?, direction = ? WHERE run_id = ?",
+        f"UPDATE run SET head_seq = ?, head_hash = ?, state = ?, direction = ?{lease} WHERE run_id = ?",  # noqa: S608 - constants
         (event.seq, digest, view.state, view.direction, head.run_id),
     )
     if view.closed and not head.closed:
@@ -283,6 +318,8 @@ def _free(run_id: str, closing: Event) -> Body[None]:
 def _view(head: _Head, views: Views) -> Body[RunView]:
     """Fold up to the head, from what this console has already folded."""
     view = views.get(head.run_id)
+    if view is not None and view.seq > head.seq:
+        raise WentBack(head.run_id, head.seq, view.seq)
     if view is None:
         view = fold(steps_of(json.loads(head.definition)), ())
     if view.seq < head.seq:
@@ -291,6 +328,7 @@ def _view(head: _Head, views: Views) -> Body[RunView]:
     return view
 
 
+_COUNTING = "journal:run-ids"  # a row to queue at; no run ever holds it
 _KNOW = "INSERT INTO res_lock (resource, fence) VALUES (?, 0) ON CONFLICT (resource) DO NOTHING"
 _TAKE = (
     "UPDATE res_lock SET run_id = ?, fence = fence + 1, since = ? WHERE resource = ? AND run_id IS NULL RETURNING fence"
@@ -302,12 +340,18 @@ def _take_locks(run_id: str, resources: Sequence[str], ts: datetime) -> Body[dic
     fences: dict[str, int] = {}
     for resource in resources:
         yield _KNOW, (resource,)
-        taken = yield _TAKE, (run_id, stamp(ts), resource)
-        if not taken:
+        while not (taken := (yield _TAKE, (run_id, stamp(ts), resource))):
             held = yield "SELECT run_id FROM res_lock WHERE resource = ?", (resource,)
-            raise LockHeld(resource, held[0][0])
+            if held[0][0] is not None:  # else it was freed between the two statements
+                raise LockHeld(resource, held[0][0])
         fences[resource] = taken[0][0]
     return fences
+
+
+def _in_turn() -> Body[None]:
+    """Runs are created one after the other, each with the next number."""
+    yield _KNOW, (_COUNTING,)
+    yield f"SELECT fence FROM res_lock WHERE resource = ? {FOR_UPDATE}", (_COUNTING,)  # noqa: S608 - a constant
 
 
 def _next_run_id(ts: datetime) -> Body[str]:

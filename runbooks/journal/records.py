@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
+from runbooks.journal.signing import Signer
 from runbooks.model import Phase
 
 
@@ -61,11 +62,14 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event before it has a place in the log."""
+    """An event before it has a place in the log.
+
+    It is timed when the write lock is held: of two consoles' entries, `ts` then follows `seq`.
+    """
 
     run_id: str
     uid: str
-    ts: datetime
+    now: Callable[[], datetime]
     kind: str
     actor: str
     console: str
@@ -75,6 +79,12 @@ class Draft:
     attempt: int | None = None
     reply_to: int | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    db_user: str | None = None
+    signer: Signer | None = None
+    ts: datetime = datetime.min  # noqa: DTZ901 - not timed yet
+
+    def timed(self) -> Self:
+        return replace(self, ts=self.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ TABLES = (
         definition TEXT NOT NULL, definition_sha TEXT NOT NULL, actions TEXT NOT NULL, ticket TEXT,
         created_by TEXT NOT NULL, created_host TEXT NOT NULL, created_at TEXT NOT NULL,
         state TEXT NOT NULL, direction TEXT NOT NULL,
-        driver TEXT, driver_user TEXT, fence BIGINT NOT NULL, lease_until TEXT,
+        driver TEXT, driver_user TEXT, fence BIGINT NOT NULL, lease_until TIMESTAMPTZ,
         head_seq BIGINT NOT NULL, head_hash TEXT NOT NULL, closed_at TEXT)""",
     """CREATE TABLE event (
         run_id TEXT NOT NULL REFERENCES run (run_id), seq BIGINT NOT NULL, uid TEXT NOT NULL UNIQUE,
@@ -42,4 +42,34 @@ SQLITE_ONLY = (
     """CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
         WHEN EXISTS (SELECT 1 FROM event WHERE uid = NEW.uid OR (run_id = NEW.run_id AND seq = NEW.seq))
         BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+)
+
+# The server itself says who wrote (`db_user`), and tells every listener of a new entry: an id, nothing more.
+OPERATOR_ROLE = "interlock_operator"
+CHANNEL = "interlock_journal"
+POSTGRES_ONLY = (
+    """CREATE FUNCTION event_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$""",
+    """CREATE TRIGGER event_is_never_changed BEFORE UPDATE OR DELETE ON event
+        FOR EACH ROW EXECUTE FUNCTION event_is_append_only()""",
+    """CREATE TRIGGER event_is_never_emptied BEFORE TRUNCATE ON event
+        FOR EACH STATEMENT EXECUTE FUNCTION event_is_append_only()""",
+    """CREATE FUNCTION event_is_written_by_its_user() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.db_user IS DISTINCT FROM session_user::text THEN
+                RAISE EXCEPTION 'an entry of % cannot be written by %', NEW.db_user, session_user;
+            END IF;
+            RETURN NEW;
+        END $$""",
+    """CREATE TRIGGER event_is_written_by_its_user BEFORE INSERT ON event
+        FOR EACH ROW EXECUTE FUNCTION event_is_written_by_its_user()""",
+    f"""CREATE FUNCTION event_is_told() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_notify('{CHANNEL}', NEW.run_id || ':' || NEW.seq); RETURN NULL; END $$""",
+    """CREATE TRIGGER event_is_told AFTER INSERT ON event
+        FOR EACH ROW EXECUTE FUNCTION event_is_told()""",
+)
+GRANTS = (
+    f"GRANT SELECT ON meta TO {OPERATOR_ROLE}",
+    f"GRANT SELECT, INSERT ON event TO {OPERATOR_ROLE}",
+    f"GRANT SELECT, INSERT, UPDATE ON run, res_lock, console TO {OPERATOR_ROLE}",
 )

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from runbooks.journal import log, verify
+from runbooks.journal.engines import Engine, open_engine
+from runbooks.journal.errors import CommitUnknown, JournalUnavailable
 from runbooks.journal.follow import Pulse
 from runbooks.journal.identity import Identity, is_alive
 from runbooks.journal.records import ChainReport, Draft, NewRun, RunRow, stamp
-from runbooks.journal.sqlite import SqliteEngine
+from runbooks.journal.signing import SIGNED, Signer, signer_data
+from runbooks.journal.spool import Entry, Spool
+from runbooks.journal.where import Where
 from runbooks.model import Event, Phase
 from runbooks.view import RunView
 
 Written = log.Body[tuple[Event, RunView]]
+
+LEASE_S = 15.0  # for which a driver's word holds in a shared journal; its heartbeat comes three times as often
 
 
 class Journal:
@@ -27,48 +34,67 @@ class Journal:
 
     def __init__(
         self,
-        engine: SqliteEngine,
+        engine: Engine,
         identity: Identity,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
         redact: Callable[[Any], Any],
+        signer: Signer | None = None,
     ) -> None:
         self.identity = identity
-        self._engine, self._now, self._new_id, self._redact = engine, now, new_id, redact
+        self._engine, self.now, self._new_id, self._redact = engine, now, new_id, redact
+        self.spool: Spool | None = None
+        self._signer = signer
         self.console = f"{identity.host}/{identity.pid}/{new_id()}/{identity.mode}"
         self._views: dict[str, RunView] = {}
-        self._pulse = Pulse(engine.data_version)
+        self._pulse = Pulse(engine.growth)
 
     @classmethod
     async def open(
         cls,
-        path: Path,
+        where: Where,
         *,
         identity: Identity,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
         redact: Callable[[Any], Any] = lambda data: data,
+        lease_s: float = LEASE_S,
+        spool: Path | None = None,
+        signer: Signer | None = None,
     ) -> Self:
-        """Open or create the journal at a local path. `now` gives UTC, on any thread. Raises UnfitStorage.
+        """Open or create the journal in a local file, or in a PostgreSQL database for several hosts.
+
+        `now` gives UTC, on any thread. `spool` is a local file for a shared journal's outages: with it a driver
+        holds through one, without it an outage is an error. `signer` signs this person's approvals.
+        Raises UnfitStorage.
 
         `redact` returns a copy of an entry's data without secrets: nothing that is written here can be
         taken out again. (A definition is shown and approved before it is written, so it is not touched.)
         """
-        engine = await SqliteEngine.open(path, new_id())
-        journal = cls(engine, identity, now, new_id, redact)
-        await engine.transact(journal._register())
+        engine = await open_engine(where, new_id(), lease_s)
+        journal = cls(engine, identity, now, new_id, redact, signer)
+        try:
+            await engine.transact(journal._register())
+            if spool is not None and engine.lease_s is not None:
+                journal.spool = await Spool.open(spool)
+        except BaseException:
+            await journal.close()
+            raise
         return journal
 
     async def close(self) -> None:
         await self._pulse.close()
+        if self.spool is not None:
+            await self.spool.close()
         await self._engine.close()
 
     # -- writing
 
     async def create_run(self, new: NewRun) -> RunRow:
         """Create a run, driven by this console, with all its locks. Raises LockHeld, UnfitDefinition."""
+        uid = self._new_id()
         event = await self._commit(
-            lambda: log.create(new, self._draft("", "run.created"), self.identity.host),
+            lambda: log.create(new, self._draft("", "run.created", uid=uid), self.identity.host),
         )
         return await self.run(event.run_id)
 
@@ -91,24 +117,52 @@ class Journal:
         Raises FenceLost when another console has taken the run over, FenceNeeded when the kind is the
         driver's, Conflict when `expect_seq` is not the head, RunClosed, UnknownRun, UidReused.
         """
-        uid = uid or self._new_id()
-        place = {"step": step, "phase": phase, "attempt": attempt, "reply_to": reply_to}
-        entry = {"data": self._redact(data or {}), "fence": fence, "uid": uid, **place}
+        place: dict[str, Any] = {"step": step, "phase": phase, "attempt": attempt, "reply_to": reply_to}
+        signer = self._signer if kind in SIGNED else None
+        if signer is not None:
+            data = {**(data or {}), "signer": signer_data(signer)}
+        place["signer"] = signer
+        draft = {"data": self._redact(data or {}), "fence": fence, "uid": uid or self._new_id(), **place}
         return await self._commit(
-            lambda: log.append(self._draft(run_id, kind, **entry), expect_seq, self._views),
+            lambda: log.append(self._draft(run_id, kind, **draft), expect_seq, self._views),
         )
+
+    def forget(self, run_id: str) -> None:
+        """Believe the journal, whatever it is known to have held before: of a run that a server lost entries of."""
+        self._views.pop(run_id, None)
+
+    def entry(
+        self, run_id: str, kind: str, *, data: Mapping[str, Any] | None = None, uid: str | None = None, **place: Any
+    ) -> Entry:
+        """Return an entry by this console, without secrets, that can wait in the spool."""
+        user, at = self.identity.user, stamp(self.now())
+        redacted = self._redact(data or {})
+        return Entry(run_id, uid or self._new_id(), at, kind, user, self.console, data=redacted, **place)
 
     async def claim(self, run_id: str, *, force: bool = False) -> int:
         """Become the driver and return the new fence. Raises DriverAlive, RunClosed, UnknownRun."""
+        uid = self._new_id()
         event = await self._commit(
-            lambda: log.claim(self._draft(run_id, "driver.claimed"), self._alive, self._views, force=force),
+            lambda: log.claim(self._draft(run_id, "driver.claimed", uid=uid), self._alive, self._views, force=force),
         )
         assert event.fence is not None
         return event.fence
 
     async def release(self, run_id: str, fence: int) -> None:
         """Stop driving; the run stays open and keeps its locks. Raises FenceLost, RunClosed."""
-        await self._commit(lambda: log.release(self._draft(run_id, "driver.released", fence=fence), self._views))
+        uid = self._new_id()
+        await self._commit(
+            lambda: log.release(self._draft(run_id, "driver.released", fence=fence, uid=uid), self._views)
+        )
+
+    @property
+    def lease_s(self) -> float | None:
+        """Seconds for which a driver's word holds without a heartbeat; None where it needs none."""
+        return self._engine.lease_s
+
+    async def beat(self, run_id: str, fence: int) -> None:
+        """Say that this console still drives. Raises FenceLost, UnknownRun."""
+        await self._engine.transact(log.beat(run_id, fence))
 
     # -- reading
 
@@ -124,6 +178,11 @@ class Journal:
         """Return one run. Raises UnknownRun."""
         return (await self._engine.query(log.runs(self._alive, run_id)))[0]
 
+    async def console_is_gone(self, console: str) -> bool:
+        """Whether a console that ran on this host is proven to run no more."""
+        lives = await self._engine.query(log.lives(console, lambda other: is_alive(other, self.identity)))
+        return console != self.console and not lives
+
     async def orphans(self) -> list[RunRow]:
         """Return the open runs that nobody alive drives."""
         return [run for run in await self.runs() if run.orphaned]
@@ -136,40 +195,55 @@ class Journal:
         """Yield the entries behind `after`, then every further one as it is written, without an end."""
         while True:
             grown = self._pulse.next()
-            for event in await self.events(run_id, after):
+            for event in await self._grown(run_id, after):
                 after = event.seq
                 yield event
             await grown.wait()
+
+    async def _grown(self, run_id: str, after: int) -> list[Event]:
+        """What was added; nothing while a server is away, since the pulse beats again when it is back."""
+        try:
+            return await self.events(run_id, after)
+        except JournalUnavailable:
+            if self._engine.lease_s is None:
+                raise
+            return []
 
     # -- inside
 
     def _draft(self, run_id: str, kind: str, *, uid: str = "", **entry: Any) -> Draft:
         user, console = self.identity.user, self.console
-        return Draft(run_id, uid or self._new_id(), self._now(), kind, user, console, **entry)
+        return Draft(
+            run_id, uid or self._new_id(), self.now, kind, user, console, db_user=self._engine.db_user, **entry
+        )
 
     async def _commit(self, write: Callable[[], Written]) -> Event:
         """Write, to the end: a cancelled writer may not know what it wrote, but followers must."""
         return await asyncio.shield(self._land(write))
 
     async def _land(self, write: Callable[[], Written]) -> Event:
-        event, view = await self._engine.transact(_under_the_lock(write))
+        try:
+            event, view = await self._engine.transact(write())
+        except CommitUnknown:  # its answer was lost: offered again, the same uid is written once
+            event, view = await self._engine.transact(write())
         self._views[event.run_id] = view
         if view.closed:
             del self._views[event.run_id]
         self._pulse.beat()
+        if self.spool is not None:
+            with suppress(JournalUnavailable):  # the journal has it: a full disk here is no reason to stop
+                await self.spool.mirror(event)
         return event
 
     def _alive(self, other: Identity) -> bool:
+        """On hosts that share a journal two can have one name; only a process of this very boot is proven dead."""
+        if self._engine.lease_s is not None and other.boot_id != self.identity.boot_id:
+            return True
         return is_alive(other, self.identity)
 
     def _register(self) -> log.Body[None]:
-        here, now = self.identity, stamp(self._now())
+        here, now = self.identity, stamp(self.now())
         yield (
             "INSERT INTO console VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (self.console, here.host, here.boot_id, here.pid, here.pid_start, here.user, now, now),
         )
-
-
-def _under_the_lock(write: Callable[[], Written]) -> Written:
-    """Draft the entry only when the write lock is held: of two consoles' clocks, `ts` then follows `seq`."""
-    return (yield from write())

@@ -5,12 +5,14 @@ Works on raw columns: an entry that can no longer be read must still be named.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from runbooks.journal.errors import UnknownRun
 from runbooks.journal.log import HASHED, Body, Row, chain_hash
 from runbooks.journal.records import ChainReport, sha256
+from runbooks.journal.signing import bad_signature
 
 
 def chains(run_id: str | None) -> Body[list[ChainReport]]:
@@ -32,7 +34,7 @@ def chains(run_id: str | None) -> Body[list[ChainReport]]:
 def _chain(run: Row) -> Body[ChainReport]:
     run_id, definition, definition_sha, head_seq, head_hash = run
     rows = yield (
-        f"SELECT {', '.join(HASHED)}, prev_hash, hash FROM event WHERE run_id = ? ORDER BY seq",  # noqa: S608 - column names are ours
+        f"SELECT {', '.join(HASHED)}, prev_hash, hash, sig FROM event WHERE run_id = ? ORDER BY seq",  # noqa: S608 - column names are ours
         (run_id,),
     )
     bad = _bad_definition(definition, definition_sha) or _bad_entry(definition_sha, rows)
@@ -51,13 +53,15 @@ def _bad_definition(definition: str, definition_sha: str) -> tuple[int, str] | N
 def _bad_entry(prev: str, rows: Sequence[Row]) -> tuple[int, str] | None:
     for expected, row in enumerate(rows, start=1):
         columns: Sequence[Any] = row[: len(HASHED)]
-        prev_hash, digest = row[len(HASHED) :]
+        prev_hash, digest, sig = row[len(HASHED) :]
         if columns[1] != expected:
             return expected, f"entry {expected} is missing"
         if prev_hash != prev:
             return expected, "it does not follow the entry before it"
         if chain_hash(prev, columns) != digest:
             return expected, "its content is not what was written"
+        if bad := bad_signature(json.loads(columns[-1]), digest, sig):
+            return expected, bad
         prev = digest
     return None
 
@@ -67,6 +71,6 @@ def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> tuple[int, 
         return len(rows) + 1, f"entry {len(rows) + 1} is missing"
     if len(rows) > head_seq:
         return head_seq + 1, "it was added behind the journal's back"
-    if rows and rows[-1][-1] != head_hash:
+    if rows and rows[-1][-2] != head_hash:
         return head_seq, "the run's head does not name it"
     return None

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from runbooks.effects import Finding, GateVerdict, Ports, Reading, Seen
+from runbooks.effects import Finding, GateVerdict, Outage, Ports, Reading, Seen, Unattended
 from runbooks.engine import Engine
 from runbooks.journal import Event, Identity, Journal, NewRun
 from runbooks.model import GuardDef, Phase, StepDef
@@ -217,16 +217,34 @@ def here(user: str = "alice", *, dead: bool = False) -> Identity:
 
 @asynccontextmanager
 async def console(
-    path: Path, world: World, user: str = "alice", *, dead: bool = False, **more: Any
+    where: Path | str,
+    world: World,
+    user: str = "alice",
+    *,
+    identity: Identity | None = None,
+    dead: bool = False,
+    lease_s: float = 15.0,
+    spool: Path | None = None,
+    outage: Outage | None = None,
+    **more: Any,
 ) -> AsyncIterator[tuple[MortalJournal, Engine]]:
-    """One console on a journal file. `dead`: to the next console it looks like a process that is gone."""
+    """One console on a journal. `dead`: to the next console it looks like a process that is gone."""
     journal = await MortalJournal.open(
-        path, identity=here(user, dead=dead), now=lambda: datetime.now(UTC), new_id=new_id
+        where,
+        identity=identity or here(user, dead=dead),
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+        lease_s=lease_s,
+        spool=spool,
     )
     journal.moment = world.moment
     settings: dict[str, Any] = {"boottime": monotonic, "gate_poll_s": 0.01} | more
     engine = Engine(
-        journal, Ports(world, world, world, world, world), now=lambda: datetime.now(UTC), new_id=new_id, **settings
+        journal,
+        Ports(world, world, world, world, world, outage or Unattended()),
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+        **settings,
     )
     try:
         yield journal, engine

@@ -11,6 +11,7 @@ import pytest
 from runbooks.effects import Finding, GateVerdict, NotSent, WindowPassed
 from runbooks.engine import view_of
 from runbooks.journal import FenceLost, RunClosed
+from runbooks.journal.where import Where
 from runbooks.ops import AwaitDecision, next_op
 from runbooks.view import RunView
 from tests.engine.little_device import ACTS, BOOK, Device, World, act, book, console, until
@@ -152,14 +153,16 @@ async def test_proof_that_nothing_was_sent_asks_without_looking(file: Path, worl
 @pytest.mark.parametrize(
     ("freeze_at", "ended"), [("do shut", "act.not_sent"), ("after v4 of do shut", "act.interrupted")]
 )
-async def test_driver_that_was_frozen_sends_nothing_more(file: Path, world: World, freeze_at: str, ended: str) -> None:
+async def test_driver_that_was_frozen_sends_nothing_more(
+    where: Where, world: World, freeze_at: str, ended: str
+) -> None:
     clock = [0.0]
 
     async def freeze() -> None:
         clock[0] += 60
 
     world.answers[freeze_at] = freeze
-    async with console(file, world, boottime=lambda: clock[0]) as (journal, engine):
+    async with console(where, world, boottime=lambda: clock[0]) as (journal, engine):
         row = await journal.create_run(book({"steps": [act("shut")]}))
         view = await engine.drive(row.run_id, row.fence)
         kinds = [event.kind for event in await journal.events(row.run_id)]
@@ -168,8 +171,8 @@ async def test_driver_that_was_frozen_sends_nothing_more(file: Path, world: Worl
     assert world.device.values["shut/v6"] == 100
 
 
-async def test_driver_that_lost_the_run_reports_late_and_stops(file: Path, world: World) -> None:
-    async with console(file, world) as (journal, engine), console(file, World(world.device), "bob") as (other, _):
+async def test_driver_that_lost_the_run_reports_late_and_stops(where: Where, world: World) -> None:
+    async with console(where, world) as (journal, engine), console(where, World(world.device), "bob") as (other, _):
         row = await journal.create_run(book({"steps": [act("shut")]}))
 
         async def taken_over() -> None:
@@ -196,8 +199,8 @@ async def test_wait_ends_when_the_run_is_taken_over(file: Path, world: World) ->
             await asyncio.wait_for(driving, 3)
 
 
-async def test_send_is_forbidden_once_the_run_was_taken_over(file: Path, world: World) -> None:
-    async with console(file, world) as (journal, engine), console(file, World(), "bob") as (other, _):
+async def test_send_is_forbidden_once_the_run_was_taken_over(where: Where, world: World) -> None:
+    async with console(where, world) as (journal, engine), console(where, World(), "bob") as (other, _):
         row = await journal.create_run(book({"steps": [act("shut")]}))
 
         def refused() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sqlite3
 import stat
@@ -12,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors.redact import Redactor
 from runbooks.journal import (
@@ -29,7 +32,9 @@ from runbooks.journal import (
     UnfitStorage,
     UnknownRun,
 )
+from runbooks.journal.signing import KeySigner
 from runbooks.journal.sqlite import refuse_remote
+from runbooks.journal.where import Where
 from runbooks.model import UnfitDefinition
 from tests.engine.little_device import World, book, console, here, new_id
 
@@ -40,7 +45,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def journal(file: Path) -> AsyncIterator[Journal]:
+async def journal(where: Where) -> AsyncIterator[Journal]:
+    async with console(where, World()) as (opened, _):
+        yield opened
+
+
+@pytest.fixture
+async def journal_file(file: Path) -> AsyncIterator[Journal]:
     async with console(file, World()) as (opened, _):
         yield opened
 
@@ -67,8 +78,8 @@ async def test_run_ids_count_and_the_newest_comes_first(journal: Journal) -> Non
     assert [row.run_id for row in await journal.runs()] == [row.run_id for row in reversed(rows)]
 
 
-async def test_file_belongs_to_its_owner_alone(journal: Journal, file: Path) -> None:
-    await journal.create_run(book())
+async def test_file_belongs_to_its_owner_alone(journal_file: Journal, file: Path) -> None:
+    await journal_file.create_run(book())
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()} == {0o600}
 
@@ -172,9 +183,9 @@ async def test_locks_are_all_or_nothing_and_belong_to_the_run(journal: Journal) 
     assert second.run_id != third.run_id
 
 
-async def test_claim_is_refused_while_the_driver_lives_unless_forced(file: Path, journal: Journal) -> None:
+async def test_claim_is_refused_while_the_driver_lives_unless_forced(where: Where, journal: Journal) -> None:
     row = await journal.create_run(book())
-    async with console(file, World(), "bob") as (other, _):
+    async with console(where, World(), "bob") as (other, _):
         with pytest.raises(DriverAlive) as error:
             await other.claim(row.run_id)
         assert (error.value.run_id, error.value.console) == (row.run_id, journal.console)
@@ -197,13 +208,12 @@ async def test_claim_is_refused_while_the_driver_lives_unless_forced(file: Path,
         ({}, False),
         ({"pid_start": 1}, True),  # the pid lives, and belongs to another process now
         ({"pid": 2**22 + 1}, True),
-        ({"boot_id": "another-boot"}, True),
         ({"host": "another-host"}, False),  # cannot be proven dead from here
         ({"host": "another-host", "boot_id": "another-boot"}, False),
     ],
 )
-async def test_dead_driver(file: Path, journal: Journal, change: dict[str, Any], claimable: bool) -> None:
-    gone = await Journal.open(file, identity=replace(here(), **change), now=lambda: datetime.now(UTC), new_id=new_id)
+async def test_dead_driver(where: Where, journal: Journal, change: dict[str, Any], claimable: bool) -> None:
+    gone = await Journal.open(where, identity=replace(here(), **change), now=lambda: datetime.now(UTC), new_id=new_id)
     row = await gone.create_run(book())
     await gone.close()
     assert bool(await journal.orphans()) is claimable
@@ -220,9 +230,15 @@ COLUMNS = "run_id, seq, uid, ts, kind, actor, console, data, prev_hash, hash"
 ADDED = "run_id, 6, 'u', ts, kind, actor, console, data, hash, 'h'"  # a sixth entry, chained to the fifth
 
 
-def tamper(file: Path, *statements: str) -> None:
-    """What an owner of the file can do: drop the triggers, then change what was written."""
-    with sqlite3.connect(file) as db:
+def tamper(where: Where, *statements: str) -> None:
+    """What an owner of the journal can do: drop the triggers, then change what was written."""
+    if isinstance(where, str):
+        with psycopg.connect(where) as server:
+            server.execute("ALTER TABLE event DISABLE TRIGGER ALL")
+            for statement in statements:
+                assert server.execute(statement.encode()).rowcount == 1
+        return
+    with sqlite3.connect(where) as db:
         for name in ("changed", "deleted", "replaced"):
             db.execute(f"DROP TRIGGER event_is_never_{name}")
         for statement in statements:
@@ -248,8 +264,8 @@ async def some_runs(journal: Journal) -> tuple[str, str]:
         f"REPLACE INTO event ({COLUMNS}) SELECT {COLUMNS.replace('seq', '99')} FROM event WHERE seq = 2",
     ],
 )
-async def test_log_is_append_only(file: Path, journal: Journal, statement: str) -> None:
-    await some_runs(journal)
+async def test_log_is_append_only(file: Path, journal_file: Journal, statement: str) -> None:
+    await some_runs(journal_file)
     db = sqlite3.connect(file)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         db.execute(statement)
@@ -264,6 +280,14 @@ async def test_untouched_chain_holds(journal: Journal) -> None:
         (second, True, 5, None),
     ]
     assert reports[0].head_hash == (await journal.run(first)).head_hash
+
+
+async def test_another_boot_of_this_host_proves_death_where_the_file_is(file: Path, journal_file: Journal) -> None:
+    rebooted = replace(here(), boot_id="another-boot")
+    gone = await Journal.open(file, identity=rebooted, now=lambda: datetime.now(UTC), new_id=new_id)
+    row = await gone.create_run(book())
+    await gone.close()
+    assert await journal_file.claim(row.run_id) == 2
 
 
 @pytest.mark.parametrize(
@@ -285,9 +309,9 @@ async def test_untouched_chain_holds(journal: Journal) -> None:
         ),
     ],
 )
-async def test_tampering_is_named(file: Path, journal: Journal, statement: str, seq: int, reason: str) -> None:
+async def test_tampering_is_named(where: Where, journal: Journal, statement: str, seq: int, reason: str) -> None:
     run, other = await some_runs(journal)
-    tamper(file, statement.replace("{run}", run))
+    tamper(where, statement.replace("{run}", run))
     report, untouched = await journal.verify()
     assert (report.run_id, report.ok, report.first_bad_seq) == (run, False, seq)
     assert reason in report.reason
@@ -295,13 +319,56 @@ async def test_tampering_is_named(file: Path, journal: Journal, statement: str, 
     assert (await journal.verify(run)) == [report]
 
 
+# -- signed
+
+
+@pytest.fixture
+async def signing(where: Where) -> AsyncIterator[Journal]:
+    more: dict[str, Any] = {"now": lambda: datetime.now(UTC), "new_id": new_id}
+    signer = KeySigner(Ed25519PrivateKey.generate())
+    opened = await Journal.open(where, identity=here("bob"), signer=signer, **more)
+    yield opened
+    await opened.close()
+
+
+async def test_approval_is_signed_and_the_rest_is_not(where: Where, journal: Journal, signing: Journal) -> None:
+    row = await journal.create_run(book())
+    approval = await signing.append(row.run_id, "cmd.approve", step="a", data={"definition_sha": row.definition_sha})
+    await signing.append(row.run_id, "cmd.pause")
+    assert approval.data["signer"]["algorithm"] == "ed25519"
+    assert (await journal.verify(row.run_id))[0].ok
+
+
+OTHER = base64.b64encode(bytes(64)).decode()
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        (f"UPDATE event SET sig = '{OTHER}' WHERE seq = 2", "not by the key"),
+        ("UPDATE event SET sig = 'no base64' WHERE seq = 2", "not by the key"),
+        ("UPDATE event SET sig = NULL WHERE seq = 2", "missing"),
+        (f"UPDATE event SET sig = '{OTHER}' WHERE seq = 1", "nobody whom it names"),
+    ],
+)
+async def test_wrong_signature_is_named(
+    where: Where, journal: Journal, signing: Journal, statement: str, reason: str
+) -> None:
+    run = (await journal.create_run(book())).run_id
+    await signing.append(run, "cmd.approve", step="a")
+    tamper(where, statement)
+    (report,) = await journal.verify()
+    assert (report.ok, report.first_bad_seq) == (False, int(statement[-1]))
+    assert reason in report.reason
+
+
 # -- followers
 
 
-async def test_follower_sees_own_and_foreign_entries_once_and_in_order(file: Path, journal: Journal) -> None:
+async def test_follower_sees_own_and_foreign_entries_once_and_in_order(where: Where, journal: Journal) -> None:
     run = (await journal.create_run(book())).run_id
     seen: list[str] = []
-    async with asyncio.timeout(5), console(file, World(), "bob") as (other, _):
+    async with asyncio.timeout(5), console(where, World(), "bob") as (other, _):
 
         async def write() -> None:
             for n in range(10):
@@ -328,8 +395,8 @@ async def test_cancelled_writer_still_tells_followers(journal: Journal) -> None:
             break
 
 
-async def test_follower_of_a_closed_journal_is_told(file: Path) -> None:
-    async with console(file, World()) as (journal, _):
+async def test_follower_of_a_closed_journal_is_told(where: Where) -> None:
+    async with console(where, World()) as (journal, _):
         run = (await journal.create_run(book())).run_id
 
         async def follow() -> None:
@@ -401,8 +468,8 @@ async def test_garbage_file_and_unwritable_folder_are_unavailable(tmp_path: Path
         await open_at(garbage / "below" / "j.db")
 
 
-async def test_closed_journal_says_so(file: Path) -> None:
-    async with console(file, World()) as (journal, _):
+async def test_closed_journal_says_so(where: Where) -> None:
+    async with console(where, World()) as (journal, _):
         pass
     with pytest.raises(JournalUnavailable, match="closed"):
         await journal.create_run(NewRun("b", "1", {}))

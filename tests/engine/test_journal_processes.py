@@ -9,20 +9,20 @@ import signal
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from runbooks.engine import view_of
+from runbooks.journal.where import Where
 from runbooks.ops import Observe, next_op
 from tests.engine.little_device import World, act, book, console
 
 PRELUDE = """
 import asyncio, json, os, sys
-from pathlib import Path
 from runbooks.journal import JournalError, LockHeld
+from runbooks.journal.where import parse
 from tests.engine.little_device import BOOK, Device, World, act, book, console
-path = Path(sys.argv[1])
+path = parse(sys.argv[1])
 def say(**what):
     print(json.dumps(what), flush=True)
 """
@@ -33,7 +33,7 @@ async def main():
         say(ready=True)
         sys.stdin.readline()
         won = 0
-        while won < 10:
+        while won < int(sys.argv[2]):
             try:
                 row = await journal.create_run(book(locks=["port:a", "port:b"]))
             except LockHeld:
@@ -71,9 +71,11 @@ def heard(process: subprocess.Popen[str]) -> dict[str, object]:
     return dict(json.loads(line))
 
 
-async def test_two_processes_never_hold_one_lock(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    racers = [start(RACE, str(path)) for _ in range(2)]  # both also create the file at the same moment
+@pytest.mark.parametrize(("processes", "rounds"), [(2, 10), (8, 2)])
+async def test_two_processes_never_hold_one_lock(where: Where, processes: int, rounds: int) -> None:
+    racers = [
+        start(RACE, str(where), str(rounds)) for _ in range(processes)
+    ]  # all also create the file at the same moment
     for racer in racers:
         assert heard(racer) == {"ready": True}
     for racer in racers:
@@ -81,12 +83,12 @@ async def test_two_processes_never_hold_one_lock(tmp_path: Path) -> None:
         racer.stdin.write("go\n")
         racer.stdin.flush()
     said = [[json.loads(line) for line in racer.communicate(timeout=60)[0].splitlines()] for racer in racers]
-    assert [racer.returncode for racer in racers] == [0, 0]
+    assert [racer.returncode for racer in racers] == [0] * processes
     won = [line for lines in said for line in lines if "run" in line]
-    assert len({line["run"] for line in won}) == len(won) == 20
+    assert len({line["run"] for line in won}) == len(won) == processes * rounds
     assert any("held" in line for lines in said for line in lines)
     assert {line["state"] for line in won} == {"COMPLETED"}
-    async with console(path, World(), "bob") as (journal, _):
+    async with console(where, World(), "bob") as (journal, _):
         spans = sorted((row.created_at, row.closed_at) for row in await journal.runs())
         assert all(report.ok for report in await journal.verify())
     assert len(spans) == len(won)
@@ -96,16 +98,15 @@ async def test_two_processes_never_hold_one_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("at", "state"), [("do shut", "NEEDS_DECISION"), ("after v6 of do shut", "COMPLETED")])
-async def test_kill_9_between_intent_and_result(tmp_path: Path, at: str, state: str) -> None:
-    path = tmp_path / "journal.db"
-    victim = start(ACT_AND_HANG, str(path), at)
+async def test_kill_9_between_intent_and_result(where: Where, at: str, state: str) -> None:
+    victim = start(ACT_AND_HANG, str(where), at)
     said = heard(victim)
     run, pid = str(said["run"]), int(str(said["pid"]))
     assert pid == victim.pid
     world = World()
     if state == "COMPLETED":
         world.device.values |= {"shut/v4": 120, "shut/v6": 120}  # what the dead process had sent
-    async with console(path, world, "bob") as (journal, engine):
+    async with console(where, world, "bob") as (journal, engine):
         assert await journal.orphans() == []
         os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(victim.wait, 10)
@@ -125,11 +126,10 @@ async def test_kill_9_between_intent_and_result(tmp_path: Path, at: str, state: 
         pipe.close()
 
 
-async def test_killed_and_not_yet_reaped_is_dead(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    victim = start(ACT_AND_HANG, str(path), "do shut")
+async def test_killed_and_not_yet_reaped_is_dead(where: Where) -> None:
+    victim = start(ACT_AND_HANG, str(where), "do shut")
     run = str(heard(victim)["run"])
-    async with console(path, World(), "bob") as (journal, _):
+    async with console(where, World(), "bob") as (journal, _):
         victim.kill()
         await asyncio.to_thread(
             os.waitid, os.P_PID, victim.pid, os.WEXITED | os.WNOWAIT

@@ -82,6 +82,7 @@ async def test_copy_that_is_too_long_names_its_file(world: World, monkeypatch: p
 def test_words() -> None:
     assert parse("plan drain-port port=port-a") == Command("plan", "drain-port", {"port": "port-a"})
     assert parse("run drain-port port=port-a change=CHG1") == Command("run", "drain-port", {"port": "port-a"}, "CHG1")
+    assert parse("break-glass both ports dark") == Command("break-glass", "both ports dark")
     assert parse("rollback R-20261123-01") == Command("rollback", "R-20261123-01")
     for bad in ("plan", "rn x", "run drain-port port=port-a", "plan drain-port port"):
         with pytest.raises(BadCommand):

@@ -1,0 +1,326 @@
+"""The shared journal goes away in the middle of a run, and comes back: soon, late, taken over, or with less in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from runbooks.effects import Finding
+from runbooks.engine import view_of
+from runbooks.journal import Event, FenceLost, Journal, UnknownRun
+from runbooks.journal.drain import deliver_leftovers
+from tests.engine.little_device import Died, World, book, console, until
+from tests.engine.shared_journal import Wire, elsewhere
+from tests.postgres import Cluster
+
+pytestmark = pytest.mark.postgres
+
+
+@dataclass
+class Watcher:
+    """The person at the console during the outage: what they were told, what they say."""
+
+    reason: str | None = None
+    writes_again: list[bool] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def holding(self, _run_id: str, why: str) -> None:
+        assert "unavailable" in why
+        self.told.append("holding")
+
+    def returned(self, _run_id: str, _away_s: float, spooled: int) -> None:
+        self.told.append(f"returned {spooled}")
+
+    async def break_glass(self, _run_id: str) -> str | None:
+        self.told.append("asked")
+        return self.reason
+
+    async def write_again(self, _run_id: str, lost: int) -> bool:
+        self.told.append(f"lost {lost}")
+        return self.writes_again.pop(0)
+
+
+def stops(world: World, cluster: Cluster, at: str, answer: Finding | None = None) -> None:
+    """The server dies at this moment of the run."""
+
+    async def stop() -> Finding | None:
+        world.answers.pop(at)
+        await asyncio.to_thread(cluster.stop)
+        return answer
+
+    world.answers[at] = stop
+
+
+async def read(where: str, run_id: str) -> tuple[list[Event], bool]:
+    async with console(where, World(), "reader") as (journal, _):
+        return await journal.events(run_id), (await journal.verify(run_id))[0].ok
+
+
+def sent(world: World) -> list[str]:
+    return [step for step, _ in world.device.ledger]
+
+
+async def test_results_wait_and_the_next_act_does_too(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    world, watcher = World(), Watcher()
+    stops(world, pg_cluster, "after v6 of do egress")
+    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            await until(lambda: "asked" in watcher.told, "the run holds before its next act", 20)
+            assert sent(world) == ["egress"]
+            assert journal.spool is not None
+            waiting = [entry.kind for entry in await journal.spool.waiting(row.run_id)]
+            assert waiting == ["act.result", "verify.ok"]
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        view = await asyncio.wait_for(driving, 30)
+        assert await journal.spool.waiting(row.run_id) == []
+    assert (view.state, sent(world)) == ("COMPLETED", ["egress", "return", "shut"])
+    assert watcher.told == ["holding", "asked", "returned 2"]
+    events, intact = await read(pg_database, row.run_id)
+    assert intact
+    kinds = [event.kind for event in events if event.step in {None, "egress"}]
+    assert kinds == [
+        *("run.created", "gate.passed", "act.intent", "act.result", "verify.ok", "journal.returned", "run.closed"),
+    ]
+    assert [event.kind for event in events if "spooled_at" in event.data] == ["act.result", "verify.ok"]
+
+
+async def test_long_outage_asks(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    world, watcher = World(), Watcher()
+    stops(world, pg_cluster, "check safe", Finding(True))
+    async with console(pg_database, world, lease_s=0.4, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            await until(lambda: "asked" in watcher.told, "the run holds before its first gate", 20)
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        await until(lambda: "returned 1" in watcher.told, "the journal is back", 20)
+        async with console(pg_database, World(), "bob") as (other, _):
+            assert (await view_of(other, row.run_id)).state == "PAUSED"
+            returned = next(e for e in await other.events(row.run_id) if e.kind == "journal.returned")
+            assert "look, then resume" in returned.data["reason"]
+            assert sent(world) == []
+            await other.append(row.run_id, "cmd.resume")
+        assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
+
+
+async def test_broken_glass_finishes_the_work_and_tells_it_all(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    world, watcher = World(), Watcher(reason="both ports dark")
+    stops(world, pg_cluster, "after v6 of do egress")
+    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+            assert not driving.done()
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        view = await asyncio.wait_for(driving, 30)
+    assert view.state == "COMPLETED"
+    events, intact = await read(pg_database, row.run_id)
+    assert intact
+    kinds = [event.kind for event in events]
+    assert kinds.count("act.intent") == kinds.count("act.result") == 3
+    glass = next(event for event in events if event.kind == "journal.break_glass")
+    assert (glass.data["reason"], glass.actor) == ("both ports dark", "alice")
+    local = [event.kind for event in events if "spooled_at" in event.data and event.seq > glass.seq]
+    assert [kind for kind in local if kind in {"act.intent", "act.result", "cmd.confirm"}] == [
+        *("act.intent", "act.result", "cmd.confirm", "act.intent", "act.result"),
+    ]
+    assert kinds[-1] == "run.closed"
+
+
+async def test_taken_over_meanwhile_it_reports_late_and_stops(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    world, watcher = World(), Watcher()
+    async with Wire(pg_cluster.port) as wire:
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+
+        world.answers["after v6 of do egress"] = cut
+        settings: dict[str, Any] = {"lease_s": 0.5, "spool": tmp_path / "spool.db", "outage": watcher}
+        async with console(url, world, **settings) as (journal, engine):
+            row = await journal.create_run(book())
+            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+            await until(lambda: "asked" in watcher.told, "the old driver holds", 20)
+            theirs = World(world.device)
+            async with console(pg_database, theirs, identity=elsewhere(), lease_s=0.5) as (other, second):
+                assert await claimed_when_silent(other, row.run_id) == 2
+                wire.mend()
+                with pytest.raises(FenceLost):
+                    await asyncio.wait_for(driving, 20)
+                late = [event.kind for event in await other.events(row.run_id) if event.kind.startswith("late.")]
+                assert late == ["late.act.result", "late.verify.ok"]
+                assert (await second.drive(row.run_id, 2)).state == "COMPLETED"
+                assert (await other.verify(row.run_id))[0].ok
+    assert sent(world) == ["egress", "return", "shut"]  # each once, by the one or the other
+
+
+async def claimed_when_silent(journal: Journal, run_id: str) -> int:
+    end = asyncio.get_running_loop().time() + 10
+    while (await journal.run(run_id)).driver_alive:
+        assert asyncio.get_running_loop().time() < end, "the cut-off driver's lease never ran out"
+        await asyncio.sleep(0.02)
+    return await journal.claim(run_id)
+
+
+def fail_over(url: str, keep: int) -> None:
+    """A standby took over that had not received the last entries."""
+    with psycopg.connect(url) as server:
+        server.execute("ALTER TABLE event DISABLE TRIGGER ALL")
+        server.execute("DELETE FROM event WHERE seq > %s", (keep,))
+        server.execute("UPDATE run SET head_seq = seq, head_hash = hash FROM event e WHERE e.seq = %s", (keep,))
+        server.execute("ALTER TABLE event ENABLE TRIGGER ALL")
+
+
+@dataclass
+class Flapping(Watcher):
+    """The line breaks again in the moment in which it is back."""
+
+    wire: Wire | None = None
+
+    def returned(self, _run_id: str, _away_s: float, spooled: int) -> None:
+        super().returned(_run_id, _away_s, spooled)
+        if self.wire is not None and self.told.count("holding") == 1:
+            self.wire.cut()
+
+
+async def test_line_that_breaks_again_at_once(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    world = World()
+    async with Wire(pg_cluster.port) as wire:
+        watcher = Flapping(wire=wire)
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+
+        world.answers["after v6 of do egress"] = cut
+        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+            row = await journal.create_run(book())
+            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+            await until(lambda: "asked" in watcher.told, "the run holds", 20)
+            wire.mend()
+            await until(lambda: watcher.told.count("holding") == 2, "it holds again", 20)
+            assert not driving.done()
+            wire.mend()
+            assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
+    assert sent(world) == ["egress", "return", "shut"]
+    assert (await read(pg_database, row.run_id))[1]
+
+
+async def test_server_that_forgot_gets_it_again_when_a_person_says_so(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    world, watcher = World(), Watcher(writes_again=[False, True])
+    async with Wire(pg_cluster.port) as wire:
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+            await asyncio.to_thread(fail_over, pg_database, 3)  # run.created, step.started, check.passed
+            wire.mend()
+
+        world.answers["after v6 of do egress"] = cut
+        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+            row = await journal.create_run(book())
+            view = await asyncio.wait_for(engine.drive(row.run_id, row.fence), 40)
+    assert view.state == "COMPLETED"
+    assert [told for told in watcher.told if told.startswith("lost")] == ["lost 2", "lost 2"]
+    events, intact = await read(pg_database, row.run_id)
+    assert intact
+    again = [event.kind for event in events if "spooled_at" in event.data]
+    assert again == ["gate.passed", "act.intent", "act.result", "verify.ok"]
+    assert sent(world) == ["egress", "return", "shut"]
+
+
+async def test_server_that_forgot_the_run_ends_the_drive(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    world = World()
+    async with Wire(pg_cluster.port) as wire:
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+            await asyncio.to_thread(forget, pg_database)
+            wire.mend()
+
+        world.answers["after v6 of do egress"] = cut
+        async with console(url, world, spool=tmp_path / "spool.db") as (journal, engine):
+            row = await journal.create_run(book())
+            with pytest.raises(UnknownRun):
+                await asyncio.wait_for(engine.drive(row.run_id, row.fence), 20)
+    assert sent(world) == ["egress"]
+
+
+def forget(url: str) -> None:
+    with psycopg.connect(url) as server:
+        server.execute("ALTER TABLE event DISABLE TRIGGER ALL")
+        server.execute("DELETE FROM event")
+        server.execute("DELETE FROM run")
+
+
+async def test_console_that_died_in_the_outage_left_its_results(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    world, spool = World(), tmp_path / "spool.db"
+    stops(world, pg_cluster, "after v6 of do egress")
+    world.moment = dies_at("verify do egress")
+    async with console(pg_database, world, dead=True, spool=spool) as (journal, engine):
+        row = await journal.create_run(book())
+        with pytest.raises(Died):
+            await engine.drive(row.run_id, row.fence)
+    world.moment = lambda _name: None
+    await asyncio.to_thread(pg_cluster.start)
+    async with console(pg_database, world, "bob", spool=spool) as (journal, engine):
+        assert await deliver_leftovers(journal) == 1
+        assert await deliver_leftovers(journal) == 0
+        assert (await journal.events(row.run_id))[-1].kind == "act.result"
+        view = await engine.drive(row.run_id, await journal.claim(row.run_id))
+        assert (view.state, (await journal.verify(row.run_id))[0].ok) == ("COMPLETED", True)
+    assert sent(world) == ["egress", "return", "shut"]
+
+
+def dies_at(moment: str) -> Callable[[str], None]:
+    def die(name: str) -> None:
+        if name == moment:
+            raise Died(name)
+
+    return die
+
+
+async def test_act_under_way_sends_no_more_once_the_journal_is_silent(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    """Half of an act was sent, then the line broke for longer than the window: the rest is not sent."""
+    clock = [0.0]
+    world = World()
+    async with Wire(pg_cluster.port) as wire:
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut_and_freeze() -> None:
+            clock[0] += 6
+            world.answers.clear()
+
+        world.answers["after v4 of do egress"] = cut_and_freeze
+        world.answers["observe egress"] = Finding(None)
+        settings: dict[str, Any] = {"boottime": lambda: clock[0], "spool": tmp_path / "spool.db"}
+        async with console(url, world, **settings) as (journal, engine):
+            row = await journal.create_run(book())
+            view = await engine.drive(row.run_id, row.fence)
+            interrupted = next(e for e in await journal.events(row.run_id) if e.kind == "act.interrupted")
+    assert view.state == "NEEDS_DECISION"
+    assert "s after its intent" in interrupted.data["reason"] or "last heard" in interrupted.data["reason"]
+    assert world.device.values["egress/v6"] == 100

@@ -1,0 +1,76 @@
+"""A PostgreSQL cluster of the tests' own: in a temporary folder, as its own user, on a free port of loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+def lacking() -> str | None:
+    """Why there can be no cluster here; None when there can."""
+    if not BINARIES:
+        return "no PostgreSQL server: install the package postgresql"
+    return None if os.geteuid() else (None if shutil.which("runuser") else "root without runuser")
+
+
+class Cluster:
+    """A server that can be stopped, frozen and started again; `url` names a database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.bin = folder, BINARIES[-1].parent
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._made = 0
+
+    def create(self) -> None:
+        self._run("initdb", "-D", "data", "-U", "owner", "-A", "trust", "-E", "UTF8", "--no-sync")
+        settings = f"listen_addresses='127.0.0.1'\nport={self.port}\nunix_socket_directories='{self.folder}'\n"
+        with (self.folder / "data" / "postgresql.conf").open("a") as conf:
+            conf.write(settings)
+        self.start()
+
+    def start(self) -> None:
+        self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-t", "60", "start")
+
+    def stop(self) -> None:
+        """As a power cut does it: nobody is waited for."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+
+    def database(self) -> str:
+        """Make an empty database and return its URL, for its owner."""
+        self._made += 1
+        name = f"journal{self._made}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "owner", name)
+        return self.url(name)
+
+    def url(self, name: str, user: str = "owner", port: int | None = None) -> str:
+        return f"postgresql://{user}@127.0.0.1:{port or self.port}/{name}"
+
+    def _run(self, program: str, *args: str) -> None:
+        as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        command = [*as_user, str(self.bin / program), *args]
+        done = subprocess.run(command, check=False, cwd=self.folder, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, f"{program}: {done.stderr}{done.stdout}"
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    made = Cluster(folder)
+    try:
+        made.create()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
