@@ -1,0 +1,164 @@
+"""Every book of the library on the network in memory: planned, driven, killed, and what the outside saw of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from runbooks.book import names, shipped
+from runbooks.effects import Finding, Ports, Seen
+from runbooks.engine import Engine
+from runbooks.journal import Journal, NewRun
+from runbooks.model import Phase, StepDef
+from runbooks.perform import Performer
+from runbooks.plan import Plan, compile_plan
+from runbooks.scene import Report
+from runbooks.verbs import ACTIONS
+from tests.engine.little_device import Died, MortalJournal, World, here, new_id
+from tests.engine.little_network import LittleScene
+from tests.sample import REFERENCE
+
+#: What each book is called with here. A new book without a line fails the tests until it has one.
+PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "drain-port": {"port": "port-a"},
+}
+BOOKS = names()
+
+Moment = Callable[[str], None]
+Sends = Counter[tuple[str, str]]  # system and line, how often
+
+
+class Fate:
+    """Counts moments; the chosen one is fatal, and so is every later one: the dead do nothing."""
+
+    def __init__(self, fatal: int | None) -> None:
+        self.fatal, self.count, self.name = fatal, 0, ""
+
+    def __call__(self, name: str) -> None:
+        self.count += 1
+        if self.fatal is not None and self.count >= self.fatal:
+            self.name = self.name or name
+            raise Died(name)
+
+
+class MortalPerformer(Performer):
+    """The real hands, of a console that can die before or after each effect and before each send."""
+
+    def __init__(self, scene: LittleScene, moment: Moment) -> None:
+        super().__init__(scene)
+        self._moment = moment
+
+    async def check(self, step: StepDef) -> Finding:
+        self._moment(f"before check {step.id}")
+        return await super().check(step)
+
+    async def wait(self, step: StepDef, report: Report) -> Finding:
+        self._moment(f"before wait {step.id}")
+        return await super().wait(step, report)
+
+    async def measure(self, step: StepDef) -> Finding:
+        self._moment(f"before measure {step.id}")
+        return await super().measure(step)
+
+    async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
+        def send() -> None:
+            send_allowed()
+            self._moment(f"before a send of {phase} {step.id}")
+
+        evidence = await super().act(step, phase, token, send)
+        self._moment(f"after {phase} {step.id}")
+        return evidence
+
+    async def observe(self, step: StepDef, phase: Phase) -> Seen:
+        self._moment(f"before looking at {step.id}")
+        return await super().observe(step, phase)
+
+    async def verify(self, step: StepDef, phase: Phase) -> Finding:
+        self._moment(f"before verifying {phase} of {step.id}")
+        return await super().verify(step, phase)
+
+
+@dataclass
+class Stage:
+    """One book, planned on a network of its own. `sent` is the outside ledger, `state` the configuration outside."""
+
+    book: str
+    scene: LittleScene = field(default_factory=LittleScene)
+    world: World = field(default_factory=World)
+
+    def __post_init__(self) -> None:
+        assert self.book in PARAMETERS, f"say in {__name__} what {self.book} is called with"
+        self.plan: Plan = compile_plan(
+            shipped(self.book), PARAMETERS[self.book], self.scene.moment(), REFERENCE.read_text()
+        )
+
+    @property
+    def new_run(self) -> NewRun:
+        plan = self.plan
+        return NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, "CHG0030001", plan.locks)
+
+    @property
+    def sent(self) -> Sends:
+        """The ledger of the outside."""
+        return Sends((name, line) for name, router in self.scene.routers.items() for line in router.sent)
+
+    @property
+    def doing(self) -> Sends:
+        """What the outside sees of the whole plan, performed once."""
+        return sum((lines(step.definition["commands"]) for step in self.plan.steps), Sends())
+
+    @property
+    def undoing(self) -> Sends:
+        """What the outside sees when the whole plan is undone once."""
+        return sum((lines(step.definition["undo"]) for step in self.plan.steps), Sends())
+
+    @property
+    def state(self) -> dict[str, str]:
+        return {name: router.text for name, router in self.scene.routers.items()}
+
+    @asynccontextmanager
+    async def console(
+        self, where: Path, user: str = "alice", *, fate: Fate | None = None, dead: bool = False
+    ) -> AsyncIterator[tuple[Journal, Engine]]:
+        """A console on a journal, which dies as `fate` says. `dead`: to the next one it is a process that is gone."""
+        journal = await MortalJournal.open(where, identity=here(user, dead=dead), now=utc, new_id=new_id)
+        moment: Moment = fate or (lambda _name: None)
+        journal.moment = moment
+        ports = Ports(MortalPerformer(self.scene, moment), self.world, self.world, self.world)
+        try:
+            yield journal, Engine(journal, ports, now=utc, boottime=monotonic, new_id=new_id, gate_poll_s=0.01)
+        finally:
+            journal.moment = lambda _name: None
+            await journal.close()
+
+    async def live_and_die(self, where: Path, new: NewRun, fate: Fate) -> str:
+        """Begin a run and drive it until the fatal moment; return its id."""
+        async with self.console(where, fate=fate, dead=True) as (journal, engine):
+            row = await journal.create_run(new)
+            with suppress(Died):
+                fate("after entry run.created")
+                await engine.drive(row.run_id, row.fence)
+        return row.run_id
+
+    async def turn_round_and_die(self, where: Path, run_id: str, fate: Fate) -> None:
+        """Take an interrupted run over, turn it round, and die on the way back."""
+        async with self.console(where, "bob", fate=fate, dead=True) as (journal, engine):
+            fence = await journal.claim(run_id)
+            with suppress(Died):
+                await engine.request_rollback(run_id, fence, "found it dead")
+                await engine.drive(run_id, fence)
+
+
+def lines(sends: Sequence[Mapping[str, Any]]) -> Sends:
+    """Commands as the outside ledger counts them."""
+    return Sends((send["router"], line) for send in sends for line in send.get("configure") or [send["exec"]])
+
+
+def utc() -> datetime:
+    return datetime.now(UTC)
