@@ -6,24 +6,34 @@ The network's own ledger says what was sent; the plan made anew says that everyt
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
+from uuid import uuid4
 
 import pytest
 
 from runbooks.book import names
+from runbooks.journal import Identity, Journal
 from tests.e2e.embedded_lab import Cli, Document, Result, lab_up, until
-from tests.e2e.killing import Caught, caught, killed, on_the_wire, runs
+from tests.e2e.killing import Caught, caught, journal, killed, on_the_wire, runs
 from tests.engine.library_runs import PARAMETERS
 
 ENTRIES = 15  # of a drain before its close, waits' samples not counted
 OTHERS = [(book, entry) for book in names() if book != "drain-port" for entry in Random(book).sample(range(2, 10), 2)]
 POINTS = [("drain-port", entry) for entry in range(1, ENTRIES + 1)] + OTHERS
+GATED = 4  # entries when the first act's gate has been passed
 LABS = 3  # in parallel, where there are workers for them
 FUZZED = int(os.environ.get("INTERLOCK_KILLS", "2"))
 
 pytestmark = pytest.mark.vault
+
+
+def utc() -> datetime:
+    return datetime.now(UTC)
 
 
 class Field:
@@ -106,3 +116,59 @@ def test_killed_at_random_and_again_on_the_way_back(field: Field) -> None:
             undone = field.cli.run("rollback", there.run, "--write", "--yes")
         assert undone.code == 0, f"seed {seed}, {there}, {again}: {undone.err}"
         field.prove(there, "drain-port", writes)
+
+
+@pytest.mark.xdist_group("kill-nine-3")
+@pytest.mark.timeout(300)  # whoever takes over by force waits until the other's act must have ended
+async def test_a_console_frozen_before_its_send_sends_nothing_when_it_thaws(field: Field) -> None:
+    cli, writes = field.cli, Counter(field.cli.router_writes())
+    plan, lab = field.plan("drain-port"), cli.ok("lab", "status", "--json").json["pid"]
+    process, there = frozen_before_its_send(field, lab)
+    try:
+        refused = cli.run("rollback", there.run, "--write", "--yes")
+        assert refused.code == 4, "frozen is not dead"
+        bob = await Journal.open(
+            journal(cli), identity=Identity.here("bob", "LAB"), now=utc, new_id=lambda: uuid4().hex
+        )
+        try:
+            await bob.release(there.run, await bob.claim(there.run, force=True))
+            intent = next(event for event in await bob.events(there.run) if event.kind == "act.intent")
+        finally:
+            await bob.close()
+        window = timedelta(seconds=intent.data["window_s"])
+        until("its window is over", lambda: utc() > intent.ts + window)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert there.run in err
+    assert Counter(cli.router_writes()) == writes, "the stale effect was not applied"
+    assert [e.kind for e in cli.log(there.run) if e.step == "move-azure"][-1] == "late.act.result"
+    undone = cli.run("rollback", there.run, "--write", "--yes", timeout_s=180)
+    assert undone.code == 0, undone.err
+    field.prove(there, plan["book"], writes)
+    assert Counter(cli.router_writes()) == writes, "there was nothing to undo"
+
+
+def frozen_before_its_send(field: Field, lab: int) -> tuple[subprocess.Popen[str], Caught]:
+    """A console stopped after its first intent and before its first send.
+
+    The network is frozen first, when the gate has let the act pass, so that the look before the send gets no answer.
+    """
+    for _ in range(5):
+        known = runs(field.cli)
+        process = field.cli.start(
+            "run", "drain-port", *words("drain-port"), "--change", field.change, "--write", "--yes"
+        )
+        with caught(field.cli, known, GATED) as there:
+            os.kill(lab, signal.SIGSTOP)
+        try:
+            with caught(field.cli, known, GATED + 1) as begun:
+                process.send_signal(signal.SIGSTOP)
+        finally:
+            os.kill(lab, signal.SIGCONT)
+        if (there.kind, begun.kind) == ("gate.passed", "act.intent"):
+            return process, begun
+        killed(process)  # caught a moment too late: it may have sent something
+        assert field.cli.run("rollback", begun.run, "--write", "--yes").code == 0
+    pytest.fail("never caught between its gate and its intent")
