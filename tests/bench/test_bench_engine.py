@@ -9,7 +9,7 @@ import asyncio
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, process_time
 from typing import Any
 
 import pytest
@@ -46,11 +46,13 @@ def acts(count: int) -> dict[str, Any]:
 class Wide(World):
     """A world whose acts are instant and always as wanted."""
 
-    async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
+    async def act(
+        self, _step: StepDef, _phase: Phase, token: str, send_allowed: Callable[[], None]
+    ) -> Mapping[str, Any]:
         send_allowed()
         return {"token": token}
 
-    async def verify(self, step: StepDef, phase: Phase) -> Finding:
+    async def verify(self, _step: StepDef, _phase: Phase) -> Finding:
         return Finding(True)
 
 
@@ -59,19 +61,18 @@ def percentile(values: Sequence[float], part: int) -> float:
 
 
 async def test_overhead_of_a_run(tmp_path: Path) -> None:
-    took = []
+    took, used = [], []
     async with console(tmp_path / "journal.db", Wide()) as (journal, engine):
         for _ in range(5):
-            began = perf_counter()
+            began, cpu = perf_counter(), process_time()
             row = await journal.create_run(book(acts(STEPS)))
             assert (await engine.drive(row.run_id, row.fence)).state == "COMPLETED"
             took.append(1000 * (perf_counter() - began))
+            used.append(1000 * (process_time() - cpu))
             assert (await journal.run(row.run_id)).head_seq == ENTRIES
-    disk = ENTRIES * bare_fsync(tmp_path / "f")
-    print(
-        f"\n{STEPS}-step run: {statistics.median(took):.0f} ms of the engine; {ENTRIES} bare fdatasyncs {disk:.0f} ms"
-    )
-    assert statistics.median(took) < 400 + disk
+    whole, cpu, disk = statistics.median(took), statistics.median(used), ENTRIES * bare_fsync(tmp_path / "f")
+    print(f"\n{STEPS}-step run: {whole:.0f} ms of the engine, {cpu:.0f} ms CPU; {ENTRIES} fdatasyncs {disk:.0f} ms")
+    assert cpu < 200
 
 
 async def test_lag_of_the_loop_while_it_acts(tmp_path: Path) -> None:
@@ -106,7 +107,5 @@ async def test_an_entry_reaches_a_follower_in_another_process(tmp_path: Path) ->
             seen = [await asyncio.to_thread(follower.heard) for _ in range(TOLD)]
     late = [1000 * (each["at"] - durable[each["seq"]]) for each in seen]
     assert [each["seq"] for each in seen] == sorted(durable)
-    print(
-        f"\nentry to a follower in another process: p50 {percentile(late, 50):.0f} ms, p95 {percentile(late, 95):.0f} ms"
-    )
+    print(f"\nan entry to a follower elsewhere: p50 {percentile(late, 50):.0f} ms, p95 {percentile(late, 95):.0f} ms")
     assert percentile(late, 95) < 1000

@@ -30,16 +30,25 @@ class Caught:
     step: str
 
 
+class Ended(Exception):
+    """The console ended by itself before it was caught; the message is what it said."""
+
+
 @contextlib.contextmanager
-def caught(cli: Cli, known: set[str], entries: int, within_s: float = 30.0, *, of: str = "") -> Iterator[Caught]:
-    """Hold the journal's write lock from the moment at which a new run (or run `of`) has so many entries.
+def caught(
+    cli: Cli, process: subprocess.Popen[str], known: set[str], entries: int, *, within_s: float = 90.0
+) -> Iterator[Caught]:
+    """Hold the journal's write lock from the moment at which a run that is not `known` has so many entries.
 
     The console cannot write its next entry meanwhile: whatever it has sent since its last one is not in the log.
+    Raises Ended.
     """
     db = sqlite3.connect(journal(cli), timeout=0, isolation_level=None)
     deadline = time.monotonic() + within_s
     try:
-        while not (there := _reached(db, known, entries, of)):
+        while not (there := _reached(db, known, entries)):
+            if process.poll() is not None:
+                raise Ended(process.communicate()[1])
             assert time.monotonic() < deadline, f"no run with {entries} entries within {within_s:g} s"
             time.sleep(0.0005)
         yield there
@@ -57,13 +66,13 @@ def runs(cli: Cli) -> set[str]:
         return {run for (run,) in db.execute("SELECT run_id FROM run")}
 
 
-def _reached(db: sqlite3.Connection, known: set[str], entries: int, of: str) -> Caught | None:
+def _reached(db: sqlite3.Connection, known: set[str], entries: int) -> Caught | None:
     try:
         db.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError:  # the console writes just now
         return None
     for run, *_ in db.execute("SELECT run_id FROM run").fetchall():
-        if run in known or of not in {"", run}:
+        if run in known:
             continue
         rows = db.execute("SELECT kind, step FROM event WHERE run_id = ? ORDER BY seq", (run,)).fetchall()
         if rows[-1][0] == "run.closed":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -18,7 +18,7 @@ from runbooks.journal import Journal, NewRun
 from runbooks.model import Phase, StepDef
 from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
-from runbooks.scene import Report
+from runbooks.scene import Report, Undoing
 from runbooks.verbs import ACTIONS
 from tests.engine.little_device import Died, MortalJournal, World, here, new_id
 from tests.engine.little_network import LittleScene
@@ -27,6 +27,7 @@ from tests.sample import REFERENCE
 #: What each book is called with here. A new book without a line fails the tests until it has one.
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "drain-port": {"port": "port-a"},
+    "undrain-port": {"port": "port-a"},
 }
 BOOKS = names()
 
@@ -90,18 +91,23 @@ class Stage:
 
     book: str
     scene: LittleScene = field(default_factory=LittleScene)
+    undoing: Undoing | None = None
     world: World = field(default_factory=World)
 
     def __post_init__(self) -> None:
         assert self.book in PARAMETERS, f"say in {__name__} what {self.book} is called with"
-        self.plan: Plan = compile_plan(
-            shipped(self.book), PARAMETERS[self.book], self.scene.moment(), REFERENCE.read_text()
-        )
+        moment = replace(self.scene.moment(), undoing=self.undoing)
+        self.plan: Plan = compile_plan(shipped(self.book), PARAMETERS[self.book], moment, REFERENCE.read_text())
+        self.before = self.state
+        for router in self.scene.routers.values():
+            router.sent.clear()  # the ledger begins here
 
     @property
     def new_run(self) -> NewRun:
         plan = self.plan
-        return NewRun(plan.book, str(plan.version), plan.definition(), ACTIONS, "CHG0030001", plan.locks)
+        return NewRun(
+            plan.book, str(plan.version), plan.definition(), ACTIONS, "CHG0030001", plan.locks, undo_of=plan.undo_of
+        )
 
     @property
     def sent(self) -> Sends:
@@ -109,12 +115,12 @@ class Stage:
         return Sends((name, line) for name, router in self.scene.routers.items() for line in router.sent)
 
     @property
-    def doing(self) -> Sends:
+    def forth(self) -> Sends:
         """What the outside sees of the whole plan, performed once."""
         return sum((lines(step.definition["commands"]) for step in self.plan.steps), Sends())
 
     @property
-    def undoing(self) -> Sends:
+    def back(self) -> Sends:
         """What the outside sees when the whole plan is undone once."""
         return sum((lines(step.definition["undo"]) for step in self.plan.steps), Sends())
 
@@ -137,6 +143,14 @@ class Stage:
             journal.moment = lambda _name: None
             await journal.close()
 
+    async def completed(self, where: Path, fate: Fate | None = None) -> str:
+        """Run the book without a death."""
+        async with self.console(where, fate=fate) as (journal, engine):
+            row = await journal.create_run(self.new_run)
+            view = await engine.drive(row.run_id, row.fence)
+            assert view.state == "COMPLETED", (view.state, view.why, view.question)
+        return row.run_id
+
     async def live_and_die(self, where: Path, new: NewRun, fate: Fate) -> str:
         """Begin a run and drive it until the fatal moment; return its id."""
         async with self.console(where, fate=fate, dead=True) as (journal, engine):
@@ -153,6 +167,16 @@ class Stage:
             with suppress(Died):
                 await engine.request_rollback(run_id, fence, "found it dead")
                 await engine.drive(run_id, fence)
+
+
+async def staged(book: str, where: Path) -> Stage:
+    """The book on a network of its own; of a book that undoes another, after a run of that one."""
+    undone = shipped(book).undoes
+    if not undone:
+        return Stage(book)
+    first = await staged(undone, where)
+    run_id = await first.completed(where)
+    return Stage(book, first.scene, Undoing(run_id, first.plan.definition()))
 
 
 def lines(sends: Sequence[Mapping[str, Any]]) -> Sends:
