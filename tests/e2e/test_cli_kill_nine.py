@@ -71,8 +71,8 @@ class Field:
                     yield process, there
                 return
             except Ended as refused:  # a machine so busy that what it knows is too old to plan with
-                assert "not known" in str(refused), refused
-                assert time.monotonic() < deadline, refused
+                if "not known" not in str(refused) or time.monotonic() > deadline:
+                    raise
 
     def complete(self, book: str) -> None:
         run = ("run", book, *words(book), "--change", self.change, "--write", "--yes")
