@@ -19,15 +19,17 @@ from runbooks.model import Phase, StepDef
 from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
 from runbooks.scene import Report, Undoing
-from runbooks.verbs import ACTIONS
+from runbooks.verbs import actions_of
 from tests.engine.little_device import Died, MortalJournal, World, here, new_id
 from tests.engine.little_network import LittleScene
+from tests.engine.test_resize import network
 from tests.sample import REFERENCE
 
 #: What each book is called with here. A new book without a line fails the tests until it has one.
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "drain-port": {"port": "port-a"},
     "undrain-port": {"port": "port-a"},
+    "resize-vxc": {"vxc": "vxc-azure-a", "mbps": "1500"},
 }
 BOOKS = names()
 
@@ -90,7 +92,7 @@ class Stage:
     """One book, planned on a network of its own. `sent` is the outside ledger, `state` the configuration outside."""
 
     book: str
-    scene: LittleScene = field(default_factory=LittleScene)
+    scene: LittleScene = field(default_factory=network)
     undoing: Undoing | None = None
     world: World = field(default_factory=World)
 
@@ -101,18 +103,18 @@ class Stage:
         self.before = self.state
         for router in self.scene.routers.values():
             router.sent.clear()  # the ledger begins here
+        self.scene.the_fabric.ledger.clear()
 
     @property
     def new_run(self) -> NewRun:
-        plan = self.plan
-        return NewRun(
-            plan.book, str(plan.version), plan.definition(), ACTIONS, "CHG0030001", plan.locks, undo_of=plan.undo_of
-        )
+        plan, frozen = self.plan, self.plan.definition()
+        return NewRun(plan.book, str(plan.version), frozen, actions_of(frozen), "CHG0030001", plan.locks, plan.undo_of)
 
     @property
     def sent(self) -> Sends:
         """The ledger of the outside."""
-        return Sends((name, line) for name, router in self.scene.routers.items() for line in router.sent)
+        routers = Sends((name, line) for name, router in self.scene.routers.items() for line in router.sent)
+        return routers + Sends(("megaport", str(rate)) for rate in self.scene.the_fabric.ledger)
 
     @property
     def forth(self) -> Sends:
@@ -126,7 +128,9 @@ class Stage:
 
     @property
     def state(self) -> dict[str, str]:
-        return {name: router.text for name, router in self.scene.routers.items()}
+        fabric = self.scene.the_fabric
+        rate = fabric.rate if fabric._coming is None else fabric._coming
+        return {"megaport": str(rate), **{name: router.text for name, router in self.scene.routers.items()}}
 
     @asynccontextmanager
     async def console(
@@ -181,7 +185,14 @@ async def staged(book: str, where: Path) -> Stage:
 
 def lines(sends: Sequence[Mapping[str, Any]]) -> Sends:
     """Commands as the outside ledger counts them."""
-    return Sends((send["router"], line) for send in sends for line in send.get("configure") or [send["exec"]])
+    return Sends(each for send in sends for each in _seen(send))
+
+
+def _seen(send: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """One command as the ledger has it."""
+    if "put" in send:
+        return [(send["system"], str(send["json"]["rateLimit"]))]
+    return [(send["router"], line) for line in send.get("configure") or [send["exec"]]]
 
 
 def utc() -> datetime:
