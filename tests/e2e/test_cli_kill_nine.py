@@ -82,7 +82,7 @@ class Field:
         """`rollback`; a second time when it asks: it died before it sent, and asked again it looks again."""
         undone = self.cli.run("rollback", there.run, "--write", "--yes", "--json")
         if undone.code == 6:
-            assert "the outcome is open" in undone.err, undone.err
+            assert "the outcome is open" in undone.json["question"]["text"], undone.out
             undone = self.cli.run("rollback", there.run, "--write", "--yes", "--json")
         assert undone.code == 0, f"{there}: {undone.err}"
         return undone
@@ -99,7 +99,7 @@ class Field:
 
     def planned(self, book: str) -> Document:
         """Ask until everything that a plan needs is known: a busy machine may need a second look."""
-        asked = until(f"{book} is planned", lambda: self._asked(book), within_s=60)
+        asked = until(f"{book} is planned", lambda: self._asked(book), within_s=120)
         document: Document = asked.json
         return document
 
