@@ -40,6 +40,7 @@ act.observed     .        acted    acted    .        .        .        .        
 act.unknown      .        unknown  unknown  .        .        .        .        .
 verify.ok        .        .        .        done     .        .        .        .
 verify.timeout   .        .        .        failed   .        .        .        .
+deadman.fired    .        .        .        observe  .        .        observe  .
 late.act.result  intent   .        intent   .        intent   intent   acted    intent
 redo             .        .        .        .        pending  pending  .        .
 accept           .        .        .        .        acted    acted    .        .
@@ -179,6 +180,11 @@ rollback.begin        BACK     BACK     BACK     BACK     BACK           .     B
 run.closed            DONE     DONE     DONE     DONE     DONE           DONE  DONE        .
 driver.claimed        .        .        RUNNING  .        .              .     .           .
 driver.released       .        .        .        .        .              .     .           .
+driver.left:hold      .        .        .        .        .              .     .           .
+driver.left:finish    .        .        .        .        .              .     .           .
+driver.left:undo      turns    turns    turns    turns    turns          .     .           .
+deadman.disarmed      .        .        .        .        .              .     .           .
+deadman.unanswered    .        .        .        .        .              .     .           .
 wait.progress         .        .        .        .        .              .     .           .
 note.failed           .        .        .        .        .              .     .           .
 from.the.future       .        .        .        .        .              .     .           .
@@ -194,6 +200,9 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     "guard.unknown": {"guard": "g", "reason": "blind"},
     "guard.clear": {"guard": "g"},
     "run.closed": {"outcome": "COMPLETED"},
+    "driver.left:hold": {"policy": "hold", "path": "ctrl-c"},
+    "driver.left:finish": {"policy": "finish", "path": "ctrl-c"},
+    "driver.left:undo": {"policy": "undo", "path": "ctrl-c"},
 }
 #: The step that an event is about, where it has one.
 OF = {"step.started": "ask", "gate.passed": "move", "gate.closed": "move", "act.intent": "move"}
