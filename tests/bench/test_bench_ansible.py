@@ -31,7 +31,7 @@ from runbooks.effects import Finding, Ports, Seen
 from runbooks.engine import Engine
 from runbooks.journal import Identity, Journal, NewRun
 from runbooks.model import Phase, StepDef
-from tests.e2e.embedded_lab import Cli, until
+from tests.e2e.embedded_lab import Cli
 from tests.engine.little_device import World
 
 pytestmark = [pytest.mark.bench, pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(300)]
@@ -77,13 +77,29 @@ class OnRouter(World):
         return Seen("unknown")
 
 
+def run_session(site: Site, lab: Path) -> tuple[OperatorSession, RouterSession]:
+    """The operator's session, and the router under the run's login."""
+    session, vault = OperatorSession(site, lab, "alice"), site.systems.vault
+    role, principal = vault.run_role, vault.run_principal
+    login = Login(principal, vault.host_ca, lambda key: session.sign(role, principal, key))
+    return session, RouterSession(site.router(ROUTER), login)
+
+
+async def established(site: Site, lab: Path) -> None:
+    """Wait until the neighbour that is cleared and shown is up."""
+    session, router = run_session(site, lab)
+    try:
+        async with asyncio.timeout(120):
+            while "Established" not in (await router.show(SHOW)).text:  # noqa: ASYNC110 - a router has no event
+                await asyncio.sleep(0.2)
+    finally:
+        await router.close()
+        await session.close()
+
+
 async def interlock(site: Site, lab: Path, journal_at: Path) -> tuple[float, float]:
     """Seconds of a whole run, and those of them that the router took."""
-    session, vault = OperatorSession(site, lab, "alice"), site.systems.vault
-    login = Login(
-        vault.run_principal, vault.host_ca, lambda key: session.sign(vault.run_role, vault.run_principal, key)
-    )
-    router = RouterSession(site.router(ROUTER), login)
+    session, router = run_session(site, lab)
     journal = await Journal.open(journal_at, identity=Identity.here("alice", "LAB"), now=utc, new_id=new_id)
     world = OnRouter(router)
     engine = Engine(journal, Ports(world, world, world, world), now=utc, boottime=time.monotonic, new_id=new_id)
@@ -145,7 +161,7 @@ def ansible(site: Site, folder: Path, key: bytes, certificate: str) -> float:
 
 async def test_ten_steps_beside_ansible(cli: Cli, tmp_path: Path) -> None:
     site = load((cli.lab_folder / "site.yaml").read_text(), "site.yaml").site
-    await asyncio.to_thread(until, "its sessions are up", lambda: cli.run("status").code in {0, 1}, 60)
+    await established(site, cli.lab_folder)
     whole_s, outside_s = await interlock(site, cli.lab_folder, tmp_path / "journal.db")
     key, certificate = await signed(site, cli.lab_folder)
     ansible_s = await asyncio.to_thread(ansible, site, tmp_path / "ansible", key, certificate)
