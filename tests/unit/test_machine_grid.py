@@ -154,40 +154,41 @@ def test_the_grids_name_every_kind_of_step_and_every_event_that_moves_one() -> N
 # ------------------------------------------------------------------------------------------------------ the run
 
 RUN = grid("""
-                      RUNNING  WAITING  UNSURE   PAUSED   ASKED          BACK  BACK-ASKED  CLOSED
-run.created           .        .        .        .        .              .     .           .
-step.started          WAITING  .        WAITING  .        .              .     .           .
-gate.passed           .        RUNNING  .        .        .              .     .           .
-gate.closed           WAITING  .        WAITING  .        .              .     .           .
-act.intent            .        RUNNING  .        .        RUNNING        .     .           .
-cmd.confirm           x        x        x        x        x              x     x           .
-cmd.approve           x        x        x        x        x              x     x           .
-cmd.pause             PAUSED   PAUSED   PAUSED   x        x              x     x           .
-cmd.resume            x        x        x        RUNNING  x              x     x           .
-cmd.decide            x        x        x        x        RUNNING        x     BACK        .
-cmd.decide:back       x        x        x        x        turns:RUNNING  x     turns:BACK  .
-cmd.decide:other      x        x        x        x        x              x     x           .
-cmd.abort             turns    turns    turns    turns    turns          x     turns       .
-cmd.abandon           x        x        x        x        .              x     .           .
-cmd.handover          .        .        .        .        .              .     .           .
-cmd.rejected          .        .        .        .        .              .     .           .
-guard.tripped:hold    PAUSED   PAUSED   PAUSED   .        .              .     .           .
-guard.tripped:undo    turns    turns    turns    turns    .              .     .           .
-guard.tripped:finish  .        .        .        .        .              .     .           .
-guard.unknown         WAITING  .        .        .        .              .     .           .
-guard.clear           .        .        RUNNING  .        .              .     .           .
-rollback.begin        BACK     BACK     BACK     BACK     BACK           .     BACK        .
-run.closed            DONE     DONE     DONE     DONE     DONE           DONE  DONE        .
-driver.claimed        .        .        RUNNING  .        .              .     .           .
-driver.released       .        .        .        .        .              .     .           .
-driver.left:hold      .        .        .        .        .              .     .           .
-driver.left:finish    .        .        .        .        .              .     .           .
-driver.left:undo      turns    turns    turns    turns    turns          .     .           .
-deadman.disarmed      .        .        .        .        .              .     .           .
-deadman.unanswered    .        .        .        .        .              .     .           .
-wait.progress         .        .        .        .        .              .     .           .
-note.failed           .        .        .        .        .              .     .           .
-from.the.future       .        .        .        .        .              .     .           .
+                      RUNNING  WAITING  UNSURE         PAUSED   ASKED          BACK  BACK-ASKED  CLOSED
+run.created           .        .        .              .        .              .     .           .
+step.started          WAITING  .        WAITING        .        .              .     .           .
+gate.passed           .        RUNNING  .              .        .              .     .           .
+gate.closed           WAITING  .        WAITING        .        .              .     .           .
+act.intent            .        RUNNING  RUNNING        .        RUNNING        .     .           .
+cmd.confirm           x        x        x              x        x              x     x           .
+cmd.approve           x        x        x              x        x              x     x           .
+cmd.pause             PAUSED   PAUSED   PAUSED         x        x              x     x           .
+cmd.resume            x        x        x              RUNNING  x              x     x           .
+cmd.decide            x        x        x              x        RUNNING        x     BACK        .
+cmd.decide:back       x        x        x              x        turns:RUNNING  x     turns:BACK  .
+cmd.decide:other      x        x        x              x        x              x     x           .
+cmd.abort             turns    turns    turns          turns    turns          x     turns       .
+cmd.abandon           x        x        x              x        .              x     .           .
+cmd.handover          .        .        .              .        .              .     .           .
+cmd.rejected          .        .        .              .        .              .     .           .
+guard.tripped:hold    PAUSED   PAUSED   PAUSED         .        .              .     .           .
+guard.tripped:undo    turns    turns    turns:RUNNING  turns    .              .     .           .
+guard.tripped:finish  .        .        RUNNING        .        .              .     .           .
+guard.unknown         WAITING  .        .              .        .              .     .           .
+guard.clear           .        .        RUNNING        .        .              .     .           .
+undo.held             .        .        .              .        .              .     .           .
+rollback.begin        BACK     BACK     BACK           BACK     BACK           .     BACK        .
+run.closed            DONE     DONE     DONE           DONE     DONE           DONE  DONE        .
+driver.claimed        .        .        RUNNING        .        .              .     .           .
+driver.released       .        .        .              .        .              .     .           .
+driver.left:hold      .        .        .              .        .              .     .           .
+driver.left:finish    .        .        .              .        .              .     .           .
+driver.left:undo      turns    turns    turns          turns    turns          .     .           .
+deadman.disarmed      .        .        .              .        .              .     .           .
+deadman.unanswered    .        .        .              .        .              .     .           .
+wait.progress         .        .        .              .        .              .     .           .
+note.failed           .        .        .              .        .              .     .           .
+from.the.future       .        .        .              .        .              .     .           .
 """)
 WORDS = {"BACK": "ROLLING_BACK", "DONE": "COMPLETED"}  # the grid's short ones
 DATA: Mapping[str, Mapping[str, Any]] = {
@@ -255,3 +256,12 @@ def test_a_closed_run_never_moves_again(outcome: Any, kind: str) -> None:
     closed = replace(run_in("RUNNING"), outcome=outcome)
     after = apply(closed, entry(kind, "move", "do", reply_to=5, data={"outcome": "ABANDONED"}))
     assert after == replace(closed, seq=9, disputed=kind.startswith("late."))
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "WAITING", "UNSURE", "PAUSED"])
+def test_an_undo_that_only_a_policy_asked_for_can_be_held_and_becomes_a_question(state: str) -> None:
+    held = entry("undo.held", "move", data={"reason": "the way back loses packets"})
+    tripped = apply(run_in(state), entry("guard.tripped", data=DATA["guard.tripped:undo"]))
+    assert apply(tripped, held).state == "NEEDS_DECISION"
+    asked_for = apply(tripped, entry("cmd.abort", data={"reason": "bob wants it back"}))
+    assert isinstance(next_op(apply(asked_for, held)), TurnBack), "what a person asked for is not held by it"
