@@ -141,6 +141,7 @@ def ansible(site: Site, folder: Path, key: bytes, certificate: str) -> float:
         "ansible_host": router.address,
         "ansible_port": router.ssh_port,
         "ansible_user": vault.run_principal,
+        "ansible_ssh_use_tty": False,  # a reply larger than a terminal's buffer does not fit through one
         "ansible_ssh_private_key_file": str(folder / "key"),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={folder}/known_hosts -o HostKeyAlias={ROUTER}",
     }
