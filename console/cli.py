@@ -301,13 +301,17 @@ def report(run_id: str, *, journal_at: JournalAt = None) -> None:
 
 @journal.command("verify")
 def journal_verify(
-    run_id: Annotated[str | None, typer.Argument()] = None, *, as_json: Json = False, journal_at: JournalAt = None
+    run_id: Annotated[str | None, typer.Argument()] = None,
+    *,
+    head: Annotated[str | None, typer.Option("--head", help="The run's head as its ticket or report has it.")] = None,
+    as_json: Json = False,
+    journal_at: JournalAt = None,
 ) -> None:
     """Check the hash chain of one run or all; names the first bad entry."""
     use_journal(journal_at)
     from console.commands.past import verify
 
-    raise typer.Exit(verify(run_id, as_json=as_json))
+    raise typer.Exit(verify(run_id, head, as_json=as_json))
 
 
 @app.command()

@@ -60,10 +60,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before marks are selected by and xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run in parallel by file, since a file shares its lab; one lab of real routers runs on a machine at a time."""
+    """Run in parallel by file, since a file shares its lab; one lab of real routers runs on a machine at a time.
+
+    A test that names a group of its own has a lab of that group's.
+    """
     for item in items:
         if item.get_closest_marker("bench"):
             item.add_marker("alone")
+        if item.get_closest_marker("xdist_group"):
+            continue
         group = "frr" if item.get_closest_marker("frr") else item.path.name
         item.add_marker(pytest.mark.xdist_group(group))
 

@@ -34,9 +34,11 @@ def report(run_id: str) -> Exit:
     return asyncio.run(_with_journal(lambda journal: _report(journal, run_id)))
 
 
-def verify(run_id: str | None, *, as_json: bool) -> Exit:
-    """Check the hash chains; 1 and the first bad entry when one is broken."""
-    return asyncio.run(_with_journal(lambda journal: _verify(journal, run_id, as_json=as_json)))
+def verify(run_id: str | None, head: str | None, *, as_json: bool) -> Exit:
+    """Check the hash chains, and that a head kept elsewhere stands in its run's; 1 and the first bad entry if not."""
+    if head is not None and run_id is None:
+        raise UsageError("--head is one run's: name the run")
+    return asyncio.run(_with_journal(lambda journal: _verify(journal, run_id, head, as_json=as_json)))
 
 
 @contextlib.asynccontextmanager
@@ -97,8 +99,8 @@ async def _report(journal: Journal, run_id: str) -> Exit:
     return Exit.OK
 
 
-async def _verify(journal: Journal, run_id: str | None, *, as_json: bool) -> Exit:
-    reports = await journal.verify((await known(journal, run_id)).run_id if run_id else None)
+async def _verify(journal: Journal, run_id: str | None, head: str | None, *, as_json: bool) -> Exit:
+    reports = await journal.verify((await known(journal, run_id)).run_id if run_id else None, head)
     if as_json:
         rows = [
             {"run": r.run_id, "ok": r.ok, "events": r.events, "first_bad_seq": r.first_bad_seq, "reason": r.reason}

@@ -187,9 +187,12 @@ class Journal:
         """Return the open runs that nobody alive drives."""
         return [run for run in await self.runs() if run.orphaned]
 
-    async def verify(self, run_id: str | None = None) -> list[ChainReport]:
-        """Recompute the hash chain of one run or of all. Raises UnknownRun."""
-        return await self._engine.query(verify.chains(run_id))
+    async def verify(self, run_id: str | None = None, anchor: str | None = None) -> list[ChainReport]:
+        """Recompute the hash chain of one run or of all. Raises UnknownRun.
+
+        `anchor`: a head of the run that was kept outside of the journal, and must stand in its chain.
+        """
+        return await self._engine.query(verify.chains(run_id, anchor))
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """Yield the entries behind `after`, then every further one as it is written, without an end."""

@@ -15,8 +15,12 @@ from runbooks.journal.records import ChainReport, sha256
 from runbooks.journal.signing import bad_signature
 
 
-def chains(run_id: str | None) -> Body[list[ChainReport]]:
-    """Report on one run, or on every run in the order of their creation. Raises UnknownRun."""
+def chains(run_id: str | None, anchor: str | None = None) -> Body[list[ChainReport]]:
+    """Report on one run, or on every run in the order of their creation. Raises UnknownRun.
+
+    `anchor` is a head that was kept elsewhere, in a ticket or a report: it must still stand in the chain, because
+    whoever owns the database can write a tail anew, with its hashes.
+    """
     only, params = ("WHERE run_id = ?", (run_id,)) if run_id else ("", ())
     runs = yield (
         f"SELECT run_id, definition, definition_sha, head_seq, head_hash FROM run {only} ORDER BY created_at, run_id",  # noqa: S608 - one of two constants
@@ -26,19 +30,19 @@ def chains(run_id: str | None) -> Body[list[ChainReport]]:
         raise UnknownRun(run_id)
     reports = []
     for run in runs:
-        report = yield from _chain(run)
+        report = yield from _chain(run, anchor)
         reports.append(report)
     return reports
 
 
-def _chain(run: Row) -> Body[ChainReport]:
+def _chain(run: Row, anchor: str | None) -> Body[ChainReport]:
     run_id, definition, definition_sha, head_seq, head_hash = run
     rows = yield (
         f"SELECT {', '.join(HASHED)}, prev_hash, hash, sig FROM event WHERE run_id = ? ORDER BY seq",  # noqa: S608 - column names are ours
         (run_id,),
     )
     bad = _bad_definition(definition, definition_sha) or _bad_entry(definition_sha, rows)
-    bad = bad or _bad_head(rows, head_seq, head_hash)
+    bad = bad or _bad_head(rows, head_seq, head_hash) or _bad_anchor(rows, anchor)
     seq, reason = bad or (None, "")
     return ChainReport(run_id, bad is None, len(rows), seq, reason, head_hash)
 
@@ -74,3 +78,9 @@ def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> tuple[int, 
     if rows and rows[-1][-2] != head_hash:
         return head_seq, "the run's head does not name it"
     return None
+
+
+def _bad_anchor(rows: Sequence[Row], anchor: str | None) -> tuple[int, str] | None:
+    if anchor is None or any(row[-1] == anchor for row in rows):
+        return None
+    return len(rows), f"the anchored head {anchor} is not in this chain: entries were written anew, with their hashes"

@@ -266,3 +266,12 @@ def test_a_book_of_ones_own_is_planned_from_its_file(cli: Cli, drained: Drained)
     assert wrong.code == 2
     assert f"{mine}:8:25: steps.0.book" in wrong.err
     assert "did you mean 'drain-port'?" in wrong.err
+
+
+def test_a_head_that_was_kept_elsewhere_must_stand_in_the_chain(cli: Cli, drained: Drained) -> None:
+    anchored = cli.ok("report", drained.run).out.partition("journal head: `")[2].partition("`")[0]
+    assert cli.run("journal", "verify", drained.run, "--head", anchored).code == 0
+    other = cli.run("journal", "verify", drained.run, "--head", "0" * 64)
+    assert other.code == 1
+    assert "is not in this chain" in other.out
+    assert cli.run("journal", "verify", "--head", anchored).code == 2

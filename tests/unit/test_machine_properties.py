@@ -20,6 +20,8 @@ from runbooks.ops import (
     Confirm,
     Disarm,
     Gate,
+    Measure,
+    Note,
     Nothing,
     Observe,
     Op,
@@ -39,7 +41,10 @@ STEPS = (
     StepDef(id="empty", kind="wait_until"),
     StepDef(id="clear", kind="confirm"),
     StepDef(id="second", kind="approve"),
+    StepDef(id="price", kind="measure"),
+    StepDef(id="patch", kind="manual", evidence=("photo",)),
     StepDef(id="shut", kind="act"),
+    StepDef(id="told", kind="note"),
 )
 ACTS = [step.id for step in STEPS if step.kind == "act"]
 Pick = Callable[[list[Any]], Any]
@@ -74,7 +79,10 @@ class World:
 
     def command(self) -> None:
         kind = self.pick(
-            ["pause", "resume", "abort", "decide", "confirm", "approve", "rollback", "late", "handover", "leave"]
+            [
+                *("pause", "resume", "abort", "decide", "confirm", "approve"),
+                *("rollback", "late", "handover", "leave", "guard"),
+            ]
         )
         seq = self.view.question.seq if self.view.question else 1
         match kind:
@@ -82,7 +90,12 @@ class World:
                 choice = self.pick(["redo", "accept", "skip", "rollback"])
                 self.write("cmd.decide", reply_to=self.pick([seq, seq, 1]), choice=choice)
             case "confirm" | "approve":
-                self.write(f"cmd.{kind}", self.pick(["clear", "second"]), actor="bob", definition_sha="d1")
+                given = self.pick([{"photo": "IMG_1"}, {}])
+                step = self.pick(["clear", "second", "patch"])
+                self.write(f"cmd.{kind}", step, actor="bob", definition_sha="d1", evidence=given)
+            case "guard":
+                word, policy = self.pick(["tripped", "unknown", "clear"]), self.pick(["hold", "undo", "finish"])
+                self.write(f"guard.{word}", guard=self.pick(["load", "loss"]), policy=policy, reason="seen")
             case "rollback":
                 self.write("rollback.begin", reason="asked for")
             case "leave":
@@ -105,6 +118,11 @@ class World:
             case Wait(step):
                 self.write("step.started", step)
                 self.write(self.pick(["wait.passed", "wait.passed", "verify.timeout"]), step)
+            case Measure(step):
+                self.write("step.started", step)
+                self.write(self.pick(["measure.taken", "measure.taken", "verify.timeout"]), step)
+            case Note(step):
+                self.write("step.noted", step)
             case Act(step, phase):
                 deadman = {"id": f"R-{step}", "seconds": 15, "places": ["edge-1"]}
                 self.write("act.intent", step, phase, **({"deadman": deadman} if phase == "do" else {}))
@@ -238,6 +256,16 @@ def test_no_hold_and_no_end_with_a_dead_man_that_was_not_asked_to_go(log: list[E
 
 @settings(max_examples=100, deadline=None)
 @given(logs())
+def test_what_a_guard_cannot_see_begins_nothing_new(log: list[Event]) -> None:
+    for view, op in prefixes(log):
+        if view.unsure and view.direction == "forward" and isinstance(op, Act | Gate):
+            step = view.step(op.step)
+            assert step is not None
+            assert any(s.do.attempts for s in view.steps if s.spec.group == step.spec.group is not None), op
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs())
 def test_what_a_dead_man_put_back_is_looked_at_and_never_taken_for_done(log: list[Event]) -> None:
     for event in log:
         if event.kind != "deadman.fired":
@@ -246,6 +274,17 @@ def test_what_a_dead_man_put_back_is_looked_at_and_never_taken_for_done(log: lis
         step = view.step(event.step)
         assert step is not None
         assert view.closed or step.do.state not in {"acted", "done"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs())
+def test_a_deed_counts_with_its_evidence_only(log: list[Event]) -> None:
+    given_it = False
+    for view, event in zip([view for view, _ in prefixes(log)][1:], log, strict=True):
+        given_it |= (event.kind, event.step) == ("cmd.confirm", "patch") and bool(event.data["evidence"])
+        patch = view.step("patch")
+        assert patch is not None
+        assert given_it or patch.do.state != "done"
 
 
 KINDS = sorted(

@@ -1,0 +1,96 @@
+"""Stopping a real console at an entry of its log: the journal is locked from outside, then the signal sent."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.embedded_lab import Cli, Document
+
+#: Written as time passes and not as the run goes on, so not counted.
+UNCOUNTED = "wait.progress"
+
+
+@dataclass(frozen=True)
+class Caught:
+    """Where a run stood when its console was stopped: nothing more can be written while this is held."""
+
+    run: str
+    entries: int
+    kind: str  # of its last entry
+    step: str
+
+
+class Ended(Exception):
+    """The console ended by itself before it was caught; the message is what it said."""
+
+
+@contextlib.contextmanager
+def caught(
+    cli: Cli, process: subprocess.Popen[str], known: set[str], entries: int, *, within_s: float = 90.0
+) -> Iterator[Caught]:
+    """Hold the journal's write lock from the moment at which a run that is not `known` has so many entries.
+
+    The console cannot write its next entry meanwhile: whatever it has sent since its last one is not in the log.
+    Raises Ended.
+    """
+    db = sqlite3.connect(journal(cli), timeout=0, isolation_level=None)
+    deadline = time.monotonic() + within_s
+    try:
+        while not (there := _reached(db, known, entries)):
+            if process.poll() is not None:
+                raise Ended(process.communicate()[1])
+            assert time.monotonic() < deadline, f"no run with {entries} entries within {within_s:g} s"
+            time.sleep(0.0005)
+        yield there
+    finally:
+        db.close()
+
+
+def journal(cli: Cli) -> Path:
+    return cli.state / "interlock" / "journal.db"
+
+
+def runs(cli: Cli) -> set[str]:
+    """The runs in the journal."""
+    with contextlib.closing(sqlite3.connect(journal(cli))) as db:
+        return {run for (run,) in db.execute("SELECT run_id FROM run")}
+
+
+def _reached(db: sqlite3.Connection, known: set[str], entries: int) -> Caught | None:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:  # the console writes just now
+        return None
+    for run, *_ in db.execute("SELECT run_id FROM run").fetchall():
+        if run in known:
+            continue
+        rows = db.execute("SELECT kind, step FROM event WHERE run_id = ? ORDER BY seq", (run,)).fetchall()
+        if rows[-1][0] == "run.closed":
+            pytest.fail(f"{run} was over after {len(rows)} entries, before it had {entries}: there is no such moment")
+        if (counted := sum(kind != UNCOUNTED for kind, _ in rows)) >= entries:
+            return Caught(run, counted, rows[-1][0], rows[-1][1] or "")
+    db.execute("ROLLBACK")
+    return None
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    """kill -9 of the console itself, no wrapper of it, and wait until it is gone."""
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGKILL, "it had ended by itself"
+
+
+def on_the_wire(plan: Document, key: str) -> Counter[str]:
+    """What the routers see written when the plan's `commands` or its `undo` is performed once."""
+    lines = [line.replace("(config)>", ">") for step in plan["steps"] for line in step[key]]
+    return Counter(line for line in lines if not line.endswith("configure terminal"))

@@ -1,0 +1,215 @@
+"""kill -9 of the real console at every entry of a drain, and at seeded ones of each other book: `rollback` restores.
+
+The network's own ledger says what was sent; the plan made anew says that everything is as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from uuid import uuid4
+
+import pytest
+
+from runbooks.book import names, shipped
+from runbooks.journal import Identity, Journal
+from tests.e2e.embedded_lab import Cli, Document, Result, lab_up, until
+from tests.e2e.killing import Caught, Ended, caught, journal, killed, on_the_wire, runs
+from tests.engine.library_runs import PARAMETERS
+
+ENTRIES = 15  # of a drain before its close, waits' samples not counted
+SEEDED = [(book, entry) for book in names() if book != "drain-port" for entry in Random(book).sample(range(2, 10), 2)]
+POINTS = [("drain-port", entry) for entry in range(1, ENTRIES + 1)]
+POINTS += [(book, entry) for book, entry in SEEDED if not shipped(book).undoes]
+UNDOING = [(book, entry) for book, entry in SEEDED if shipped(book).undoes]
+GATED = 4  # entries when the first act's gate has been passed
+LABS = 3  # in parallel, where there are workers for them
+FUZZED = int(os.environ.get("INTERLOCK_KILLS", "2"))
+
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
+
+
+def utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class Field:
+    """A lab of its own, with the plan of each book as it is made on an untouched network."""
+
+    def __init__(self, cli: Cli) -> None:
+        self.cli, self.change = cli, cli.change()
+        self._plans: dict[str, Document] = {}
+        cli.runs()  # makes the journal
+
+    def plan(self, book: str) -> Document:
+        if book not in self._plans:
+            self._plans[book] = self.planned(book)
+        return self._plans[book]
+
+    def run_until(self, book: str, entry: int) -> Caught:
+        """Run a book and kill its console at an entry of the log."""
+        with self.started(book, entry) as (process, there):
+            killed(process)
+        return there
+
+    @contextmanager
+    def started(self, book: str, entry: int) -> Iterator[tuple[subprocess.Popen[str], Caught]]:
+        """A run of the book, caught at an entry of its log."""
+        deadline = time.monotonic() + 90
+        while True:
+            known = runs(self.cli)
+            process = self.cli.start("run", book, *words(book), "--change", self.change, "--write", "--yes")
+            try:
+                with caught(self.cli, process, known, entry) as there:
+                    yield process, there
+                return
+            except Ended as refused:  # a machine so busy that what it knows is too old to plan with
+                if "not known" not in str(refused) or time.monotonic() > deadline:
+                    raise
+
+    def complete(self, book: str) -> None:
+        run = ("run", book, *words(book), "--change", self.change, "--write", "--yes")
+        until(f"{book} is COMPLETED", lambda: self.cli.run(*run).code == 0, within_s=90)
+
+    def put_back(self, there: Caught) -> Result:
+        """`rollback`; a second time when it asks: it died before it sent, and asked again it looks again."""
+        undone = self.cli.run("rollback", there.run, "--write", "--yes", "--json")
+        if undone.code == 6:
+            assert "the outcome is open" in undone.json["question"]["text"], undone.out
+            undone = self.cli.run("rollback", there.run, "--write", "--yes", "--json")
+        assert undone.code == 0, f"{there}: {undone.err}"
+        return undone
+
+    def prove(self, there: Caught, book: str, writes: Counter[str]) -> None:
+        """Nothing was sent twice, and everything is as it was."""
+        plan, sent = self.plan(book), Counter(self.cli.router_writes()) - writes
+        assert sent <= on_the_wire(plan, "commands") + on_the_wire(plan, "undo"), f"{there}: sent twice"
+        self.untouched(book, there)
+        assert "ok," in self.cli.ok("journal", "verify", there.run).out
+
+    def untouched(self, book: str, there: Caught) -> None:
+        assert self.planned(book)["hash"] == self.plan(book)["hash"], f"{there}: not as before"
+
+    def planned(self, book: str) -> Document:
+        """Ask until everything that a plan needs is known: a busy machine may need a second look."""
+        asked = until(f"{book} is planned", lambda: self._asked(book), within_s=120)
+        document: Document = asked.json
+        return document
+
+    def _asked(self, book: str) -> Result | None:
+        result = self.cli.run("plan", book, *words(book), "--json")
+        return result if result.code == 0 else None
+
+
+def words(book: str) -> list[str]:
+    return [f"{name}={value}" for name, value in PARAMETERS[book].items()]
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    with lab_up(tmp_path_factory.mktemp("kill-nine")) as cli:
+        yield Field(cli)
+
+
+@pytest.mark.parametrize(
+    ("book", "entry"),
+    [
+        pytest.param(book, entry, marks=pytest.mark.xdist_group(f"kill-nine-{n % LABS}"), id=f"{book}-{entry}")
+        for n, (book, entry) in enumerate(POINTS)
+    ],
+)
+def test_killed_at_an_entry_and_rolled_back(field: Field, book: str, entry: int) -> None:
+    writes = Counter(field.cli.router_writes())
+    there = field.run_until(book, entry)
+    undone = field.cli.run("rollback", there.run, "--write", "--yes", "--json")
+    assert undone.code == 0, f"{there}: {undone.err}"
+    assert undone.json["state"] == "ROLLED_BACK"
+    field.prove(there, book, writes)
+
+
+@pytest.mark.xdist_group("kill-nine-1")
+@pytest.mark.parametrize(("book", "entry"), UNDOING)
+def test_an_undo_killed_at_an_entry_goes_on(field: Field, book: str, entry: int) -> None:
+    undone = str(shipped(book).undoes)
+    field.plan(undone)
+    field.complete(undone)
+    undo, writes = field.planned(book), Counter(field.cli.router_writes())
+    there = field.run_until(book, entry)
+    assert field.put_back(there).json["state"] == "COMPLETED", "an undo is never itself undone"
+    assert Counter(field.cli.router_writes()) - writes == on_the_wire(undo, "commands"), f"{there}: once, and all"
+    field.untouched(undone, there)
+
+
+@pytest.mark.xdist_group("kill-nine-0")
+@pytest.mark.timeout(60 + 60 * FUZZED)
+def test_killed_at_random_and_again_on_the_way_back(field: Field) -> None:
+    for seed in range(FUZZED):
+        random, writes = Random(seed), Counter(field.cli.router_writes())
+        there = field.run_until("drain-port", random.randint(1, ENTRIES))
+        process = field.cli.start("rollback", there.run, "--write", "--yes")
+        others = runs(field.cli) - {there.run}
+        with caught(field.cli, process, others, there.entries + random.randint(1, 4)) as again:
+            killed(process)
+        assert again.run == there.run
+        field.put_back(again)
+        field.prove(there, "drain-port", writes)
+
+
+@pytest.mark.xdist_group("kill-nine-3")
+@pytest.mark.timeout(300)  # whoever takes over by force waits until the other's act must have ended
+async def test_a_console_frozen_before_its_send_sends_nothing_when_it_thaws(field: Field) -> None:
+    cli, writes = field.cli, Counter(field.cli.router_writes())
+    plan, lab = field.plan("drain-port"), cli.ok("lab", "status", "--json").json["pid"]
+    process, there = frozen_before_its_send(field, lab)
+    try:
+        refused = cli.run("rollback", there.run, "--write", "--yes")
+        assert refused.code == 4, "frozen is not dead"
+        bob = await Journal.open(
+            journal(cli), identity=Identity.here("bob", "LAB"), now=utc, new_id=lambda: uuid4().hex
+        )
+        try:
+            await bob.release(there.run, await bob.claim(there.run, force=True))
+            intent = next(event for event in await bob.events(there.run) if event.kind == "act.intent")
+        finally:
+            await bob.close()
+        window = timedelta(seconds=intent.data["window_s"])
+        until("its window is over", lambda: utc() > intent.ts + window)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert there.run in err
+    assert Counter(cli.router_writes()) == writes, "the stale effect was not applied"
+    assert [e.kind for e in cli.log(there.run) if e.step == "move-azure"][-1] == "late.act.result"
+    undone = cli.run("rollback", there.run, "--write", "--yes", timeout_s=180)
+    assert undone.code == 0, undone.err
+    field.prove(there, plan["book"], writes)
+    assert Counter(cli.router_writes()) == writes, "there was nothing to undo"
+
+
+def frozen_before_its_send(field: Field, lab: int) -> tuple[subprocess.Popen[str], Caught]:
+    """A console stopped after its first intent and before its first send.
+
+    The network is frozen first, when the gate has let the act pass, so that the look before the send gets no answer.
+    """
+    for _ in range(5):
+        known = runs(field.cli)
+        with field.started("drain-port", GATED) as (process, there):
+            os.kill(lab, signal.SIGSTOP)
+        try:
+            with caught(field.cli, process, known, GATED + 1) as begun:
+                process.send_signal(signal.SIGSTOP)
+        finally:
+            os.kill(lab, signal.SIGCONT)
+        if (there.kind, begun.kind) == ("gate.passed", "act.intent"):
+            return process, begun
+        killed(process)  # caught a moment too late: it may have sent something
+        assert field.cli.run("rollback", begun.run, "--write", "--yes").code == 0
+    pytest.fail("never caught between its gate and its intent")
