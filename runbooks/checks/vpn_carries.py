@@ -53,7 +53,10 @@ class VpnCarries:
         policy, cloud = moment.site.policy, args["cloud"]
         sample = sampled(moment.view, cloud)
         before = sample.private + sample.vpn if sample else None
-        floor = f"{policy.empty_below_pct:g} % of its load, or {policy.empty_below_kbps:g} kb/s"
+        floor = f"{policy.empty_below_pct:g} % of its load, or {policy.empty_below_kbps:g} kb/s a path"
+        idle = (
+            policy.empty_below_kbps / 1000 * len(private(moment.site, cloud))
+        )  # each has sessions and probes of its own
         return Compiled(
             expect=(
                 {"what": f"{cloud} private", "want": f"below {floor}"},
@@ -61,7 +64,7 @@ class VpnCarries:
             ),
             args={
                 "before_mbps": before,
-                "below_mbps": max(policy.empty_below_pct / 100 * (before or 0.0), policy.empty_below_kbps / 1000),
+                "below_mbps": max(policy.empty_below_pct / 100 * (before or 0.0), idle),
             },
             timeout_s=policy.empty_timeout_s,
             samples=policy.empty_samples,
