@@ -36,13 +36,13 @@ def disarmed(view: RunView, event: Event) -> RunView:
 
 
 def unanswered(view: RunView, event: Event) -> RunView:
-    """Ask, unless something else is asked already: then it is tried again once that is decided."""
+    """Ask what is to be done about a timer that will fire, or has."""
     step = view.step(event.step)
     if step is None or step.armed is None:
         return view
     view = _with_timer(view, step.id, replace(step.armed, unanswered=True))
     text = f"{step.title}: {event.data.get('reason', '')}"
-    return view if view.question else replace(view, question=Question(event.seq, step.id, "do", UNANSWERED, text))
+    return view.asking(Question(event.seq, step.id, "do", UNANSWERED, text))
 
 
 def asked_again(view: RunView) -> RunView:

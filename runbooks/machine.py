@@ -159,7 +159,7 @@ def _turned(view: RunView, event: Event) -> RunView:
         for step in view.steps
     )
     reason = str(event.data.get("reason") or view.turn_back)
-    cleared = replace(view, question=None, paused=False, waiting="", refused="", turn_back="", turn_auto=False)
+    cleared = replace(view, questions=(), paused=False, waiting="", refused="", turn_back="", turn_auto=False)
     cleared = replace(cleared, gate_passed="", handover=False)  # whoever drives undoes; let go of it by another word
     cleared = replace(cleared, direction="rollback", steps=steps, reason=reason, abandon=None, unsure={})
     return armed.asked_again(cleared)  # the question that would have told of a silent one is gone

@@ -64,12 +64,14 @@ def resumed(view: RunView, _event: Event) -> RunView:
 
 
 def decided(view: RunView, event: Event) -> RunView:
-    question, choice = view.question, event.data.get("choice")
-    if question is None or event.reply_to != question.seq:
+    question = next((asked for asked in view.questions if asked.seq == event.reply_to), None)
+    choice = event.data.get("choice")
+    if question is None:
         return reject(view, event, "it answers another question than the open one")
     if choice not in CHOICES:
         return reject(view, event, f"{choice!r} is no answer: decide {', '.join(CHOICES)}")
-    view = armed.asked_again(replace(view, question=None, abandon=None))
+    others = tuple(asked for asked in view.questions if asked is not question)
+    view = armed.asked_again(replace(view, questions=others, abandon=None))
     if question.kind == armed.UNANSWERED and choice in {"accept", "skip"}:
         view = _given_up(view, event, question.step)
     if choice == "rollback":
@@ -105,7 +107,7 @@ def rejected(view: RunView, event: Event) -> RunView:
 
 def closed(view: RunView, event: Event) -> RunView:
     data = event.data
-    cleared = replace(view, question=None, paused=False, waiting="", turn_back="", rejections=())
+    cleared = replace(view, questions=(), paused=False, waiting="", turn_back="", rejections=())
     return replace(
         cleared,
         outcome=data.get("outcome", "ABANDONED"),

@@ -31,9 +31,8 @@ def _intent(before: PhaseView, event: Event) -> PhaseView:
 def _consequence(view: RunView, step: StepView, phase: Phase, event: Event) -> RunView:
     if step.phase(phase).state in {"failed", "unknown"}:
         return _trouble(view, step, phase, event)
-    asked = view.question
-    overtaken = asked is not None and (asked.step, asked.phase) == (step.id, phase)
-    return replace(view, question=None) if overtaken else view  # a late report answered it by a fact
+    left = tuple(asked for asked in view.questions if asked.about != (step.id, phase, False))
+    return replace(view, questions=left)  # what was asked of it has been answered by a fact
 
 
 def by_table(step: StepView, phase: Phase, kind: str) -> PhaseView:
@@ -79,7 +78,7 @@ def _trouble(view: RunView, step: StepView, phase: Phase, event: Event) -> RunVi
     observed_harm = event.data.get("ok") is False  # unknown is not harm: it asks
     if phase == "do" and policy_of(step.spec, "timeout") == "undo" and observed_harm and view.begun:
         return undo_by_policy(view, text)
-    return replace(view, question=Question(event.seq, step.id, phase, event.kind, text))
+    return view.asking(Question(event.seq, step.id, phase, event.kind, text))
 
 
 def undo_by_policy(view: RunView, reason: str) -> RunView:

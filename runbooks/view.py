@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -116,6 +116,11 @@ class Question:
     kind: str  # act.unknown, act.not_sent, verify.timeout, check.failed, undo.held or deadman.unanswered
     text: str
 
+    @property
+    def about(self) -> tuple[str, Phase, bool]:
+        """What it is about: a step in a phase, or the dead-man of one."""
+        return self.step, self.phase, self.kind == "deadman.unanswered"
+
 
 @dataclass(frozen=True, slots=True)
 class GuardSeen:
@@ -146,7 +151,7 @@ class RunView:
     steps: tuple[StepView, ...] = ()
     direction: Direction = "forward"
     outcome: Outcome | None = None
-    question: Question | None = None
+    questions: tuple[Question, ...] = ()  # all that are open: answering one must not lose another
     paused: bool = False
     waiting: str = ""  # what the run waits for: a person, or the gate
     refused: str = ""  # why nothing was begun
@@ -184,6 +189,16 @@ class RunView:
         if self.direction == "rollback":
             return "ROLLING_BACK"
         return "WAITING" if self.waiting or self.unsure else "RUNNING"
+
+    @property
+    def question(self) -> Question | None:
+        """The newest open question; the others come up again when it has been answered."""
+        return self.questions[-1] if self.questions else None
+
+    def asking(self, question: Question) -> RunView:
+        """The view with one question more; a step's newer question of a kind takes its older one's place."""
+        others = (each for each in self.questions if each.about != question.about)
+        return replace(self, questions=(*others, question))
 
     @property
     def closed(self) -> bool:

@@ -15,7 +15,7 @@ def undo_held(view: RunView, event: Event) -> RunView:
         return view
     text = f"{view.turn_back}; not undone by itself: {event.data.get('reason', '')}"
     question = Question(event.seq, str(event.step), "do", event.kind, text)
-    return replace(view, turn_back="", turn_auto=False, question=question)
+    return replace(view, turn_back="", turn_auto=False).asking(question)
 
 
 def unknown(view: RunView, event: Event) -> RunView:

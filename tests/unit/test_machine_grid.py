@@ -131,7 +131,7 @@ def test_a_step_moves_as_its_grid_says_and_not_otherwise(
 ) -> None:
     before = with_step(created(StepDef(id="s", kind=kind)), phase, state)
     if event in CHOICES:
-        before = replace(before, question=Question(5, "s", phase, "act.unknown", ""))
+        before = replace(before, questions=(Question(5, "s", phase, "act.unknown", ""),))
         after = apply(before, entry("cmd.decide", reply_to=5, data={"choice": event}))
     else:
         after = apply(before, entry(event, "s", None if event.startswith("cmd.") else phase))
@@ -176,6 +176,8 @@ guard.tripped:undo    turns    turns    turns:RUNNING  turns    .              .
 guard.tripped:finish  .        .        RUNNING        .        .              .     .           .
 guard.unknown         WAITING  .        .              .        .              .     .           .
 guard.clear           .        .        RUNNING        .        .              .     .           .
+journal.returned      .        .        .              .        .              .     .           .
+journal.returned:ask  PAUSED   PAUSED   PAUSED         .        .              .     .           .
 undo.held             .        .        .              .        .              .     .           .
 rollback.begin        BACK     BACK     BACK           BACK     BACK           .     BACK        .
 run.closed            DONE     DONE     DONE           DONE     DONE           DONE  DONE        .
@@ -199,6 +201,7 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     "guard.tripped:undo": {"guard": "g", "policy": "undo"},
     "guard.tripped:finish": {"guard": "g", "policy": "finish"},
     "guard.unknown": {"guard": "g", "reason": "blind"},
+    "journal.returned:ask": {"ask": True},
     "guard.clear": {"guard": "g"},
     "run.closed": {"outcome": "COMPLETED"},
     "driver.left:hold": {"policy": "hold", "path": "ctrl-c"},
@@ -220,9 +223,9 @@ def run_in(state: str) -> RunView:
         "WAITING": replace(running, waiting="for somebody"),
         "UNSURE": replace(running, unsure={"g": "blind"}),
         "PAUSED": replace(running, paused=True),
-        "ASKED": replace(running, question=question),
+        "ASKED": replace(running, questions=(question,)),
         "BACK": replace(back, reason="asked for"),
-        "BACK-ASKED": replace(back, question=replace(question, phase="undo")),
+        "BACK-ASKED": replace(back, questions=(replace(question, phase="undo"),)),
         "CLOSED": replace(running, outcome="COMPLETED"),
     }[state]
 

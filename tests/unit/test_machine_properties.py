@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbooks.machine import RUN_TABLE, TABLES, UNDO, apply, fold, next_op
+from runbooks.machine import RUN_TABLE, apply, fold, next_op
 from runbooks.model import Event, StepDef
 from runbooks.ops import (
     Act,
@@ -31,6 +31,7 @@ from runbooks.ops import (
     Wait,
     observed_as,
 )
+from runbooks.tables import TABLES, UNDO
 from runbooks.view import OPEN, RunView
 
 T0 = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)

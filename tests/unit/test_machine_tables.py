@@ -191,6 +191,18 @@ def test_decision(before: Sequence[str | Line], choice: str, state: str, op: obj
     assert (run.state, next_op(run)) == (state, op)
 
 
+def test_answering_one_question_loses_no_other() -> None:
+    """Found by the random logs: a fired dead-man took the place of what was asked, and a failed act was repeated."""
+    two = (*DONE1, "act.intent return do", "act.result return do", ("verify.timeout return do", {"ok": None}))
+    two = (*two, "deadman.fired egress do", "act.unknown egress do")
+    asked, older, newer = view(*two), len(two) - 2, len(two)
+    assert [each.seq for each in asked.questions] == [older, newer]
+    answered = (*two, ("cmd.decide", {"choice": "accept", "reply_to": newer}))
+    assert next_op(view(*answered)) == AwaitDecision(asked.questions[0])
+    first = view(*two, ("cmd.decide", {"choice": "redo", "reply_to": older}))
+    assert next_op(first) == AwaitDecision(asked.questions[1]), "any open question may be answered"
+
+
 def test_decision_to_another_question_is_rejected() -> None:
     run = view(*UNKNOWN, ("cmd.decide", {"choice": "accept", "reply_to": 3}))
     assert run.state == "NEEDS_DECISION"
@@ -271,7 +283,7 @@ def left(path: str, policy: str) -> Line:
         ((*DONE1, left("ctrl-c", "finish")), Act("return", "do", 1)),  # not between two halves
         ((*DONE1, "cmd.handover"), Act("return", "do", 1)),
         ((*DONE2, left("ctrl-c", "finish")), Nothing("handed over")),
-        ((*DONE2, left("sigterm", "undo")), TurnBack("sigterm: undone before alice left")),
+        ((*DONE2, left("sigterm", "undo")), TurnBack("sigterm: undone before alice left", auto=True)),
         ((*DONE2, left("sighup", "hold")), Wait("empty")),  # the driver has stopped itself
         ((*DONE2, left("ctrl-c", "finish"), "driver.claimed"), Wait("empty")),
         ((*BACK, left("sigterm", "undo")), Observe("return", "undo", 0)),  # it undoes to the end
