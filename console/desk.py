@@ -6,123 +6,33 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
 
 from connectors.errors import NotFound
-from connectors.routers.session import RouterSession
-from connectors.routers.ssh import Login, SignedKey
 from connectors.servicenow import ServiceNow
-from console.fabric import LiveFabric, quotes
 from console.fail import Refused
 from console.journals import open_journal
 from console.leash import Leashes
-from console.undoing import in_place, undos_of
+from console.live import LiveScene
+from console.planning import Planner
+from console.undoing import undos_of
 from console.wiring import Watch, utc_now
-from network.health import judge
-from network.inventory import Site
-from network.snapshot import Snapshot
-from runbooks.book import found, parse
-from runbooks.covered import moved
 from runbooks.driving import Driving
 from runbooks.effects import Operator, Outage, Ports, Unattended
 from runbooks.engine import Engine, view_of
 from runbooks.exits import ExitPath
 from runbooks.guards.watch import GuardWatch
 from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
-from runbooks.language import Book
 from runbooks.orders import Orders
-from runbooks.parameters import bound
 from runbooks.perform import Performer
-from runbooks.plan import Plan, compile_plan
+from runbooks.plan import Plan
 from runbooks.policy import window_left_s
 from runbooks.putback import undo_definition
-from runbooks.scene import CannotPlan, Moment, RouterPort, Undoing
 from runbooks.ticket import ChangeGate, WorkNotes
 from runbooks.verbs import actions_of, lacking
 from runbooks.view import RunView
-
-RUNNING_CONFIG = "show running-config"
-#: How long a plan waits for routers that have not answered lately, in seconds.
-LOOK_S = 10.0
-
-
-class LiveRouter:
-    """A router under the run's own login; `anew` makes a session of its own for what must prove that one can."""
-
-    def __init__(self, session: RouterSession, anew: Callable[[], RouterSession]) -> None:
-        self._session, self._anew = session, anew
-
-    async def running_config(self) -> str:
-        return (await self._session.show(RUNNING_CONFIG)).text
-
-    async def configure(self, lines: tuple[str, ...]) -> None:
-        await self._session.configure(lines)
-
-    async def execute(self, command: str) -> None:
-        await self._session.exec(command)
-
-    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
-        await self._session.arm(timer, seconds, lines, clears)
-
-    async def extend(self, timer: str, seconds: float) -> str:
-        return await self._session.extend(timer, seconds)
-
-    async def confirm(self, timer: str) -> str:
-        session = self._anew()
-        try:
-            return await session.confirm(timer)
-        finally:
-            await session.close()
-
-
-class LiveScene:
-    """The watched site, with the routers opened for change on first use."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.site: Site = watch.site
-        self._watch = watch
-        self._routers: dict[str, RouterSession] = {}
-        self._fabric: LiveFabric | None = None
-        self.lease_ends: datetime | None = None
-        vault = watch.site.systems.vault
-        self._login = Login(vault.run_principal, vault.host_ca, self._sign)
-
-    def now(self) -> datetime:
-        return utc_now()
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return self._watch.collector.snapshot
-
-    async def newer(self, revision: int, timeout_s: float) -> Snapshot:
-        return await self._watch.collector.wait(revision, timeout_s)
-
-    def look_again(self) -> None:
-        self._watch.look_again()
-
-    def router(self, name: str) -> RouterPort:
-        if name not in self._routers:
-            self._routers[name] = RouterSession(self.site.router(name), self._login)
-        return LiveRouter(self._routers[name], lambda: RouterSession(self.site.router(name), self._login))
-
-    def fabric(self) -> LiveFabric:
-        if self._fabric is None:
-            self._fabric = LiveFabric(self.site, self._watch.session)
-        return self._fabric
-
-    async def close(self) -> None:
-        closing = [session.close() for session in self._routers.values()]
-        closing += [self._fabric.close()] if self._fabric else []
-        await asyncio.gather(*closing)
-
-    async def _sign(self, public_line: str) -> SignedKey:
-        vault = self.site.systems.vault
-        certificate = await self._watch.session.sign(vault.run_role, vault.run_principal, public_line)
-        self.lease_ends = certificate.expires_at
-        return certificate
 
 
 class Desk(Orders):
@@ -135,47 +45,14 @@ class Desk(Orders):
         self._outage = outage or Unattended()
         self._watch, self._operator, self.write = watch, operator, write
         self._scene = LiveScene(watch)
+        self._planner = Planner(watch, self._scene, journal)
         self._leashes = Leashes(watch)
         self._gates: dict[str, ChangeGate] = {}
         self._drives: dict[str, Driving] = {}
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
-        """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
-
-        `book` is a name of the library or a file. One that undoes another is compiled from the record of the run that
-        it puts back; none: Refused.
-        """
-        chosen = found(book)
-        return await self._compiled(chosen, parameters, await self._undoing(chosen, parameters))
-
-    async def _compiled(self, book: Book, parameters: Mapping[str, str], undoing: Undoing | None = None) -> Plan:
-        await self._watch.session.pulse()
-        chosen = self._watch.chosen
-        vault = chosen.site.systems.vault
-        login = Login(
-            vault.read_principal,
-            vault.host_ca,
-            lambda line: self._watch.session.sign(vault.read_role, vault.read_principal, line),
-        )
-        sessions = [RouterSession(router, login) for router in chosen.site.routers]
-        try:
-            texts = await asyncio.gather(*(session.show(RUNNING_CONFIG) for session in sessions))
-        finally:
-            await asyncio.gather(*(session.close() for session in sessions))
-        asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
-        running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
-        moment = Moment(chosen.site, await self._looked(), utc_now(), running, undoing, asked)
-        return compile_plan(book, parameters, moment, chosen.loaded.text)
-
-    async def _looked(self) -> Snapshot:
-        """What is known once every router has answered lately, or LOOK_S have passed: old tables make a guess."""
-        scene, deadline = self._scene, utc_now() + timedelta(seconds=LOOK_S)
-        while any(cloud.unseen_routers for cloud in judge(scene.site, scene.snapshot, utc_now()).clouds):
-            left_s = (deadline - utc_now()).total_seconds()
-            if left_s <= 0:
-                break
-            await scene.newer(scene.snapshot.revision, left_s)
-        return scene.snapshot
+        """See Planner.plan."""
+        return await self._planner.plan(book, parameters)
 
     async def start(self, plan: Plan, change: str | None, *, plan_hash: str | None = None) -> str:
         """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched.
@@ -294,13 +171,6 @@ class Desk(Orders):
         self._leashes.let_go()
         await self._scene.close()
 
-    async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
-        """The run that a book puts back: the newest with the same parameters whose effects are in place."""
-        if book.undoes is None:
-            return None
-        parameters = bound(book, given, self._watch.site)
-        return in_place(book.undoes, parameters, await self.journal.runs())
-
     async def _start_undo(self, plan: Plan, undo_of: str, change: str | None) -> str:
         row = await self.journal.run(undo_of)
         ticket = change or row.ticket
@@ -376,23 +246,12 @@ class Desk(Orders):
     def _gate(
         self, change: str, target: str, touches: tuple[str, ...], definition: Mapping[str, Any] | None = None
     ) -> ChangeGate:
-        policy, still = self._watch.site.policy, partial(self._moved, definition or {})
+        policy, still = self._watch.site.policy, partial(self._planner.moved, definition or {})
         return ChangeGate(self._tickets, change, target, tuple(touches), policy, utc_now, still)
 
     def _gate_of(self, row: RunRow, ticket: str | None = None) -> ChangeGate:
         frozen = row.definition
         return self._gate(ticket or row.ticket or "", str(frozen["target"]), frozen["touches"], frozen)
-
-    async def _moved(self, definition: Mapping[str, Any]) -> list[str]:
-        """What a frozen plan covers and is not as it was, in words: the same book is compiled again, now."""
-        if not definition.get("covered"):
-            return []
-        try:
-            book = parse(definition["text"], f"{definition['book']}.yaml")
-            again = await self._compiled(book, definition["parameters"])
-        except CannotPlan as reasons:
-            return [f"it cannot be planned any more: {reasons}"]
-        return moved(definition["covered"], again.covered)
 
     def _engine(self, gate: ChangeGate, row: RunRow) -> Engine:
         notes, guards = WorkNotes(self._tickets, row.ticket), GuardWatch(self._scene, row.definition)

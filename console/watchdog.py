@@ -21,9 +21,9 @@ from typing import Any
 
 from connectors.errors import InterlockError
 from console.commands.status import collect
-from console.desk import LiveScene
 from console.folders import state_dir
 from console.journals import open_journal
+from console.live import LiveScene
 from console.sites import Chosen
 from console.wiring import Watch, utc_now, watching
 from network.health import judge

@@ -1,0 +1,90 @@
+"""Plans for a desk: a book compiled against the routers as they are now, and what has moved since it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from connectors.routers.session import RouterSession
+from connectors.routers.ssh import Login
+from console.fabric import quotes
+from console.live import RUNNING_CONFIG, LiveScene
+from console.undoing import in_place
+from console.wiring import Watch, utc_now
+from network.health import judge
+from network.snapshot import Snapshot
+from runbooks.book import found, parse
+from runbooks.covered import moved
+from runbooks.journal import Journal
+from runbooks.language import Book
+from runbooks.parameters import bound
+from runbooks.plan import Plan, compile_plan
+from runbooks.scene import CannotPlan, Moment, Undoing
+
+#: How long a plan waits for routers that have not answered lately, in seconds.
+LOOK_S = 10.0
+
+
+class Planner:
+    """Reads with the reading credentials; changes nothing."""
+
+    def __init__(self, watch: Watch, scene: LiveScene, journal: Journal) -> None:
+        self._watch, self._scene, self._journal = watch, scene, journal
+
+    async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
+        """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
+
+        `book` is a name of the library or a file. One that undoes another is compiled from the record of the run that
+        it puts back; none: Refused.
+        """
+        chosen = found(book)
+        return await self._compiled(chosen, parameters, await self._undoing(chosen, parameters))
+
+    async def moved(self, definition: Mapping[str, Any]) -> list[str]:
+        """What a frozen plan covers and is not as it was, in words: the same book is compiled again, now."""
+        if not definition.get("covered"):
+            return []
+        try:
+            book = parse(definition["text"], f"{definition['book']}.yaml")
+            again = await self._compiled(book, definition["parameters"])
+        except CannotPlan as reasons:
+            return [f"it cannot be planned any more: {reasons}"]
+        return moved(definition["covered"], again.covered)
+
+    async def _compiled(self, book: Book, parameters: Mapping[str, str], undoing: Undoing | None = None) -> Plan:
+        await self._watch.session.pulse()
+        chosen = self._watch.chosen
+        vault = chosen.site.systems.vault
+        login = Login(
+            vault.read_principal,
+            vault.host_ca,
+            lambda line: self._watch.session.sign(vault.read_role, vault.read_principal, line),
+        )
+        sessions = [RouterSession(router, login) for router in chosen.site.routers]
+        try:
+            texts = await asyncio.gather(*(session.show(RUNNING_CONFIG) for session in sessions))
+        finally:
+            await asyncio.gather(*(session.close() for session in sessions))
+        asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
+        running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
+        moment = Moment(chosen.site, await self._looked(), utc_now(), running, undoing, asked)
+        return compile_plan(book, parameters, moment, chosen.loaded.text)
+
+    async def _looked(self) -> Snapshot:
+        """What is known once every router has answered lately, or LOOK_S have passed: old tables make a guess."""
+        scene, deadline = self._scene, utc_now() + timedelta(seconds=LOOK_S)
+        while any(cloud.unseen_routers for cloud in judge(scene.site, scene.snapshot, utc_now()).clouds):
+            left_s = (deadline - utc_now()).total_seconds()
+            if left_s <= 0:
+                break
+            await scene.newer(scene.snapshot.revision, left_s)
+        return scene.snapshot
+
+    async def _undoing(self, book: Book, given: Mapping[str, str]) -> Undoing | None:
+        """The run that a book puts back: the newest with the same parameters whose effects are in place."""
+        if book.undoes is None:
+            return None
+        parameters = bound(book, given, self._watch.site)
+        return in_place(book.undoes, parameters, await self._journal.runs())
