@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,7 +93,7 @@ class Office:
 
         gate = ChangeGate(tickets, "CHG1", "port-a", ("port-a",), SITE.policy, lambda: NOW, self.moved)
         async with console(self.folder / "j.db", self.world) as (journal, engine):
-            engine.ports = type(engine.ports)(self.world, gate, self.world, self.world)
+            engine.ports = replace(engine.ports, gate=gate)
             row = await journal.create_run(NewRun("drain-port", "1", self.plan.definition(), locks=["port:port-a"]))
             assert (await engine.drive(row.run_id, row.fence)).state == "WAITING"
             if meanwhile:
