@@ -44,6 +44,8 @@ class Fate:
         self.fatal, self.count, self.name = fatal, 0, ""
 
     def __call__(self, name: str) -> None:
+        if " entry guard." in name:
+            return  # written beside the run by a task of its own, whose death alone is not the process's
         self.count += 1
         if self.fatal is not None and self.count >= self.fatal:
             self.name = self.name or name
@@ -140,7 +142,8 @@ class Stage:
         journal = await MortalJournal.open(where, identity=here(user, dead=dead), now=utc, new_id=new_id)
         moment: Moment = fate or (lambda _name: None)
         journal.moment = moment
-        ports = Ports(MortalPerformer(self.scene, moment), self.world, self.world, self.world)
+        world = self.world  # its guards see nothing amiss: they are proven elsewhere
+        ports = Ports(MortalPerformer(self.scene, moment), world, world, world, world)
         try:
             yield journal, Engine(journal, ports, now=utc, boottime=monotonic, new_id=new_id, gate_poll_s=0.01)
         finally:
