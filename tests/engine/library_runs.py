@@ -21,6 +21,7 @@ from runbooks.plan import Plan, compile_plan
 from runbooks.scene import Report, Undoing
 from runbooks.verbs import actions_of
 from tests.engine.little_device import Died, MortalJournal, World, here, new_id
+from tests.engine.little_edges import Edges
 from tests.engine.little_network import LittleScene
 from tests.engine.test_resize import network
 from tests.sample import REFERENCE
@@ -29,8 +30,12 @@ from tests.sample import REFERENCE
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "drain-port": {"port": "port-a"},
     "undrain-port": {"port": "port-a"},
+    "force-vpn": {"cloud": "azure"},
+    "failback": {"cloud": "azure"},
     "resize-vxc": {"vxc": "vxc-azure-a", "mbps": "1500"},
 }
+#: The network that a book's commands mean something to, where the plain one does not take them.
+NETWORKS: Mapping[str, Callable[[], LittleScene]] = {"force-vpn": Edges}
 BOOKS = names()
 
 Moment = Callable[[str], None]
@@ -180,7 +185,7 @@ async def staged(book: str, where: Path) -> Stage:
     """The book on a network of its own; of a book that undoes another, after a run of that one."""
     undone = shipped(book).undoes
     if not undone:
-        return Stage(book)
+        return Stage(book, NETWORKS.get(book, network)())
     first = await staged(undone, where)
     run_id = await first.completed(where)
     return Stage(book, first.scene, Undoing(run_id, first.plan.definition()))
