@@ -32,6 +32,7 @@ class Edge:
     sent: list[str] = field(default_factory=list)
     failures: list[Exception | None] = field(default_factory=list)
     unreadable: Exception | None = None
+    armed: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -50,6 +51,21 @@ class Edge:
     async def execute(self, command: str) -> None:
         self._fail()
         self.sent.append(command)
+
+    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
+        self._fail()
+        self.armed[timer] = (seconds, lines, clears)
+
+    async def extend(self, timer: str, seconds: float) -> str:
+        self._fail()
+        if timer not in self.armed:
+            return "absent"
+        self.armed[timer] = (seconds, *self.armed[timer][1:])
+        return "armed"
+
+    async def confirm(self, timer: str) -> str:
+        self._fail()
+        return "armed" if self.armed.pop(timer, None) else "absent"
 
     def preference(self, session: str) -> int:
         policy = SITE.session(session).policy
