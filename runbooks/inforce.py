@@ -38,8 +38,8 @@ def in_flight(view: RunView) -> bool:
         return True
     now = in_hand(view)
     members = group_of(view, now) if now else ()
-    begun = [member.do.attempts > 0 for member in members]
-    return any(begun) and not all(begun)
+    moved = [member.do.state != "pending" for member in members]  # pending again after a redo: it is not there
+    return any(moved) and not all(moved)
 
 
 def begun(view: RunView) -> int:
