@@ -36,7 +36,9 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 }
 #: The network that a book's commands mean something to, where the plain one does not take them.
 NETWORKS: Mapping[str, Callable[[], LittleScene]] = {"force-vpn": Edges}
-BOOKS = names()
+#: Not killed here yet: its first check wants a usual round trip, which the edges in memory do not know.
+UNSTAGED = {"failback"}
+BOOKS = tuple(name for name in names() if name not in UNSTAGED)
 
 Moment = Callable[[str], None]
 Sends = Counter[tuple[str, str]]  # system and line, how often
@@ -132,6 +134,10 @@ class Stage:
     def back(self) -> Sends:
         """What the outside sees when the whole plan is undone once."""
         return sum((lines(step.definition["undo"]) for step in self.plan.steps), Sends())
+
+    def undo_of(self, step_id: str) -> Sends:
+        """What is sent once more when one half-sent undo is asked for again."""
+        return sum((lines(step.definition["undo"]) for step in self.plan.steps if step.id == step_id), Sends())
 
     @property
     def state(self) -> dict[str, str]:
