@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import groupby
 
 from runbooks import armed
 from runbooks.model import Event
@@ -33,11 +34,22 @@ def approved(view: RunView, event: Event) -> RunView:
     step = view.step(event.step)
     if step is None or step.kind != "approve" or step.do.state in SETTLED:
         return reject(view, event, f"no approval of {event.step!r} is open")
+    if event.actor in {each.by for each in _beside(view, step)}:
+        return reject(view, event, f"{event.actor} has approved this act once: its other approval is another person's")
     return _answered(view, step, event)
 
 
+def _beside(view: RunView, step: StepView) -> list[StepView]:
+    """The approve steps side by side with this one: they all stand before the same act."""
+    for approvals, together in groupby(view.steps, key=lambda each: each.kind == "approve"):
+        beside = list(together)
+        if approvals and step in beside:
+            return beside
+    return []
+
+
 def _answered(view: RunView, step: StepView, event: Event) -> RunView:
-    step = recorded(replace(step, do=by_table(step, "do", event.kind)), event, "do")
+    step = recorded(replace(step, do=by_table(step, "do", event.kind), by=event.actor), event, "do")
     return replace(with_step(view, step), waiting="")
 
 

@@ -78,6 +78,7 @@ class StepView:
     evidence: Mapping[str, Any] = field(default_factory=dict)  # last data of each kind; "undo." before undo's
     progress: Mapping[str, Any] = field(default_factory=dict)  # a wait's latest sample
     armed: Timer | None = None
+    by: str = ""  # confirm, approve, manual: the person who answered it
 
     @property
     def id(self) -> str:

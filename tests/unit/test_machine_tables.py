@@ -252,6 +252,29 @@ def test_approval_needs_a_second_person_who_saw_this_plan(line: Line, op: object
     assert after == op if op else isinstance(after, Reject)
 
 
+TWICE = (
+    *(StepDef(id="one", kind="approve"), StepDef(id="two", kind="approve"), StepDef(id="move", kind="act")),
+    *(StepDef(id="three", kind="approve"), StepDef(id="shut", kind="act")),
+)
+
+
+def test_two_approvals_of_one_act_are_two_people() -> None:
+    def said(who: str, step: str) -> Line:
+        return (f"@{who} cmd.approve {step}", {"definition_sha": "d1"})
+
+    once = (*CREATED, "step.started one", said("bob", "one"))
+    assert next_op(view(*once, steps=TWICE)) == Approve("two")
+    assert view(*once, steps=TWICE).steps[0].by == "bob"
+    again = view(*once, said("bob", "two"), steps=TWICE)
+    assert isinstance(next_op(again), Reject)
+    assert "bob has approved" in again.rejections[0].why
+    early = (*CREATED, said("bob", "two"))
+    assert isinstance(next_op(view(*early, said("bob", "one"), steps=TWICE)), Reject)  # in whichever order
+    both = (*once, said("dave", "two"))
+    assert next_op(view(*both, steps=TWICE)) == Gate("move")
+    assert view(*both, said("bob", "three"), steps=TWICE).rejections == ()  # another act is another question
+
+
 def test_abandon_needs_two_people() -> None:
     asked = (*UNKNOWN, "cmd.abandon")
     seq = len(asked)
