@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from network.health import PathHealth
 from network.inventory import Vxc
+from network.maintenance import works_on
 from network.observation import FabricPort, FabricVxc, Kind, Load
 from network.takeover import Takeover, takeovers
+from network.verdict import Verdict
+from runbooks.proof import Line, line
 from runbooks.scene import Moment
 from runbooks.standby import objections as against_survivor
 
 LIVE = "LIVE"
+_SEEN_BAD = frozenset({Verdict.DOWN, Verdict.DEGRADED})
 #: A history that is shorter tells no week's 95th percentile.
 LEAST_DAYS = 6.5
 
@@ -45,6 +50,41 @@ def objections(moment: Moment, vxc: Vxc, mbps: int) -> list[str]:
         found += [f"{move.survivor.name} could not take over: {why}" for why in against_survivor(moment, move)]
         found += _as_survivor(moment, vxc, move, load, mbps)
     return found
+
+
+def weighed(moment: Moment, vxc: Vxc, mbps: int) -> list[Line]:
+    """What a rate needs to be put back unasked: expected beside actual.
+
+    Other than a move it takes traffic off no path, so no path has to be better. But whether the rate is to blame for a
+    path that is down nobody can tell from here, and a lossy one must not get less room.
+    """
+    seen, works = known(moment, vxc), works_on(moment.view, moment.health.paths, changes=False)
+    return [
+        _ready(moment, vxc, seen),
+        *(
+            _carries(moment.health.path(path.name), works.get(path.name, []), seen, mbps)
+            for path in moment.site.paths
+            if path.vxc == vxc.name
+        ),
+    ]
+
+
+def _ready(moment: Moment, vxc: Vxc, seen: FabricVxc | None) -> Line:
+    wanted = f"{LIVE}, up and free to be changed"
+    if seen is None or port_of(moment, vxc) is None:
+        return line(vxc.name, wanted, "what the fabric says of it or its port is unknown", ok=None)
+    against = [*_standing(vxc, seen, 0), *_port(moment, vxc, 0)]
+    return line(vxc.name, wanted, "; ".join(against) or "so", ok=not against)
+
+
+def _carries(path: PathHealth, works: list[str], seen: FabricVxc | None, mbps: int) -> Line:
+    more = seen is not None and mbps > seen.rate_mbps
+    wanted = f"nobody at work, {'not down' if more else 'up'}"
+    fit = {Verdict.UP, Verdict.DEGRADED} if more else {Verdict.UP}
+    now = "; ".join([f"{path.verdict.value} {path.why}".strip(), *works])
+    if works:
+        return line(path.name, wanted, now, ok=False)
+    return line(path.name, wanted, now, ok=path.verdict in fit or (False if path.verdict in _SEEN_BAD else None))
 
 
 def known(moment: Moment, vxc: Vxc) -> FabricVxc | None:

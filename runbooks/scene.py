@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from network.health import SiteHealth, judge
 from network.inventory import Site, Vxc
@@ -172,3 +172,12 @@ class ActVerb(Verb, Protocol):
     ) -> Mapping[str, Any]: ...
     async def observe(self, scene: Scene, step: StepDef) -> Seen: ...
     async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding: ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """An act that takes traffic off no path: it knows itself what its undo needs to be no worse than staying."""
+
+    def going_back(self, moment: Moment, step: StepDef) -> Sequence[Mapping[str, Any]]:
+        """Lines of expected beside actual, as `runbooks.proof.line` makes them; the undo is proven when all are ok."""
+        ...

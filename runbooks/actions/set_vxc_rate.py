@@ -21,7 +21,7 @@ from runbooks.declares import Declaration
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, until_proven
-from runbooks.resizing import known, port_of, refusals
+from runbooks.resizing import known, port_of, refusals, weighed
 from runbooks.scene import CannotPlan, Compiled, Fabric, Moment, Scene
 from runbooks.steady import up_since, uptime_line
 
@@ -132,6 +132,10 @@ class SetVxcRate:
                 if settled or over:
                     return _seen(step, details)
             await asyncio.sleep(max(0.0, min(LOOK_S, ends - _now())))
+
+    def going_back(self, moment: Moment, step: StepDef) -> list[Line]:
+        """The fabric would take it, nobody works on the path, and it is up; lossy is no reason against more room."""
+        return weighed(moment, moment.site.vxc(step.args["vxc"]), _mbps(step, "undo"))
 
     async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding:
         """Wait until the rate is recorded and effective and the service LIVE; and nothing may have dropped for it."""

@@ -20,6 +20,7 @@ from network.observation import (
     BfdHere,
     CloudRoute,
     CloudRoutes,
+    FabricVxc,
     Kind,
     Link,
     Load,
@@ -326,6 +327,44 @@ def test_only_a_proven_baseline_is_gone_back_to(
     if not ok:
         assert "azure/er-primary" in found.reason
         assert "now azure by" in found.reason, "both sides are shown"
+
+
+LIVE = FabricVxc(up=True, shutdown=False, status="LIVE", rate_mbps=1500, max_mbps=2000)
+RESIZED: dict[str, Any] = {"target": "vxc-azure-a", "before": DEFINITION["before"], "after": DEFINITION["before"]}
+LOSSY = now(Kind.PROBE, "azure/er-primary", ProbeResult(30, 20, 4.0))
+
+
+def resized(*changed: Observation, old: int = 1000, without: Sequence[tuple[Kind, str]] = ()) -> Facts:
+    """A run that has set vxc-azure-a from `old` to 1500 Mbps."""
+    args = {"vxc": "vxc-azure-a", "from": old, "to": 1500}
+    spec = StepDef.model_validate({"id": "rate", "kind": "act", "verb": "set-vxc-rate", "with": args})
+    view = RunView(run_id="R", seq=5, steps=(StepView(spec, PhaseView("acted", 1)),))
+    moment = facts(now(Kind.VXC, "vxc-azure-a", LIVE), *changed, without=without).moment
+    return Facts(moment, RESIZED, view)
+
+
+@pytest.mark.parametrize(
+    ("of", "ok", "why"),
+    [
+        (resized(), True, ""),
+        (resized(without=[(Kind.VXC, "vxc-azure-a")]), None, "what the fabric says of it"),
+        (resized(without=[(Kind.PORT, "port-a")]), None, "what the fabric says of it"),
+        (resized(now(Kind.VXC, "vxc-azure-a", replace(LIVE, locked=True))), False, "is locked"),
+        (resized(event("port-a")), False, "is running"),  # a technician holds the fibre
+        (resized(down("er-primary")), False, "azure/er-primary"),  # the rate did not do that
+        (resized(LOSSY), False, "azure/er-primary"),  # less room would not help
+        (resized(LOSSY, old=2000), True, ""),  # more room may
+        (resized(down("er-primary"), old=2000), False, "azure/er-primary"),
+        (resized(without=blind("azure/er-primary")), None, "azure/er-primary"),
+        (resized(down("er-secondary")), True, ""),  # another path is none of it
+    ],
+)
+def test_a_rate_is_put_back_unasked_only_where_the_fabric_and_its_path_allow_it(
+    of: Facts, ok: bool | None, why: str
+) -> None:
+    found = baseline(of)
+    assert found.ok is ok, found
+    assert why in found.reason
 
 
 # -- hysteresis
