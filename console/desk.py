@@ -255,6 +255,7 @@ class Desk(Orders):
 
     def _engine(self, gate: ChangeGate, row: RunRow) -> Engine:
         notes, guards = WorkNotes(self._tickets, row.ticket), GuardWatch(self._scene, row.definition)
+        self._leashes.plan(row.run_id, row.definition)
         ports = Ports(Performer(self._scene, self._leashes), gate, notes, self._operator, guards, self._outage)
         return Engine(
             self.journal,

@@ -43,9 +43,8 @@ async def open_journal(user: str, mode: str) -> Journal:
     from connectors.redact import redactor
     from console.wiring import utc_now
     from runbooks.journal import Identity, Journal, JournalUnavailable
-    from runbooks.journal.drain import deliver_leftovers
 
-    spool = state_dir() / "spool.db"
+    spool = spool_file()
     try:
         journal = await Journal.open(
             journal_place(),
@@ -58,9 +57,31 @@ async def open_journal(user: str, mode: str) -> Journal:
     except JournalUnavailable:
         await _say_what_is_known_here(spool)
         raise
-    if delivered := await deliver_leftovers(journal):
+    if delivered := await _delivered(journal, spool):
         print(f"interlock: {delivered} entries from before an outage are in the journal now", file=sys.stderr)
     return journal
+
+
+def spool_file() -> Path:
+    """Where this host keeps what the journal could not take: beside the file that it is for, if that is one."""
+    place = journal_place()
+    return state_dir() / "spool.db" if isinstance(place, str) else place.with_name(f"{place.stem}-spool.db")
+
+
+async def _delivered(journal: Journal, file: Path) -> int:
+    """Bring in what was left behind here. A journal of this host alone has no spool, but its watchdogs may use one."""
+    from runbooks.journal.drain import deliver_leftovers
+    from runbooks.journal.spool import Spool
+
+    if journal.spool is not None:
+        return await deliver_leftovers(journal, journal.spool)
+    if not await asyncio.to_thread(file.exists):
+        return 0
+    spool = await Spool.open(file)
+    try:
+        return await deliver_leftovers(journal, spool)
+    finally:
+        await spool.close()
 
 
 async def _say_what_is_known_here(spool: Path) -> None:

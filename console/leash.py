@@ -32,6 +32,11 @@ class Leashes:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._dogs: dict[str, Dog] = {}
+        self._plans: dict[str, Mapping[str, Any]] = {}
+
+    def plan(self, run_id: str, definition: Mapping[str, Any]) -> None:
+        """Say what a run's plan moves: its watchdogs judge by that whether going back is better."""
+        self._plans[run_id] = {key: definition.get(key, {}) for key in ("target", "before", "after")}
 
     async def prepare(self, step: StepDef, timer: Timer) -> None:  # noqa: ARG002 -- its charge comes when it is armed
         """Start one and wait until it sees the network. Raises Unreachable."""
@@ -41,16 +46,16 @@ class Leashes:
 
     async def arm(self, step: StepDef, timer: Timer) -> None:
         """Give it its charge. Raises Unreachable when it was not prepared or has died."""
-        dog = self._dogs.get(timer.id)
-        if dog is None:
-            raise _gone("it was not started")
+        dog, plan = self._dogs.get(timer.id), self._plans.get(timer.run_id)
+        if dog is None or plan is None:
+            raise _gone("it was not started" if dog is None else f"what {timer.run_id} moves is not known")
         charge = {
             "run": timer.run_id,
             "step": step.model_dump(mode="json", by_alias=True),
             "timer": timer.id,
             "seconds": timer.seconds,
             "fence": timer.fence,
-            "back_to": list(step.args.get("carried_by", ())),
+            "definition": plan,
         }
         await dog.say(charge, ARMED, ANSWER_S)
 

@@ -11,32 +11,32 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from connectors.errors import InterlockError
+from connectors.redact import redactor
 from console.commands.status import collect
-from console.folders import state_dir
-from console.journals import open_journal
+from console.journals import open_journal, spool_file
 from console.live import LiveScene
 from console.sites import Chosen
 from console.wiring import Watch, utc_now, watching
-from network.health import judge
 from network.sitefile import load
-from network.verdict import Verdict
-from runbooks.effects import ARMED, Finding
+from runbooks.effects import ARMED
+from runbooks.guards.watch import GuardWatch
 from runbooks.journal import Journal, JournalError
+from runbooks.journal.spool import Entry, Spool
 from runbooks.model import StepDef
 from runbooks.perform import Performer
-from runbooks.view import RunView
-from runbooks.watchdog import Charge, Watchdog
-
-SPOOL = "watchdog-spool.jsonl"
+from runbooks.watchdog import ACTOR, Charge, Watchdog
 
 
 async def main() -> None:
@@ -81,20 +81,19 @@ async def _act(watch: Watch, told: Mapping[str, Any], heard: datetime, mode: str
     charge = Charge(told["run"], step, told["timer"], told["fence"], heard)
     scene = LiveScene(watch)
 
-    async def baseline(_view: RunView) -> Finding:
-        return proven(watch, told["back_to"])
-
+    journal: Journal | None = None
+    with suppress(JournalError, OSError):  # it acts all the same
+        journal = await open_journal(ACTOR, mode)
     dog = Watchdog(
         charge,
         Performer(scene),
-        baseline,
+        GuardWatch(scene, told["definition"]).baseline,
         now=utc_now,
         boottime=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         spool=_spooled,
+        console=journal.console if journal else f"{socket.gethostname()}/{os.getpid()}/watchdog/{mode.upper()}",
+        new_id=lambda: uuid.uuid4().hex,
     )
-    journal: Journal | None = None
-    with suppress(JournalError, OSError):  # it acts all the same
-        journal = await open_journal("watchdog", mode)
     try:
         await dog.restore(journal)
     finally:
@@ -103,22 +102,13 @@ async def _act(watch: Watch, told: Mapping[str, Any], heard: datetime, mode: str
             await journal.close()
 
 
-def proven(watch: Watch, names: list[str]) -> Finding:
-    """Whether every path that the undo would load is seen to be up; what is not known is not proven."""
-    health = judge(watch.site, watch.collector.snapshot, utc_now())
-    bad = [path for path in map(health.path, names) if path.verdict is not Verdict.UP]
-    if not bad:
-        return Finding(True, "the paths that would carry again are up")
-    ok = False if any(path.verdict in {Verdict.DOWN, Verdict.DEGRADED} for path in bad) else None
-    return Finding(ok, "; ".join(f"{path.name} is {path.verdict.value} {path.why}".strip() for path in bad))
-
-
-def _spooled(entry: Mapping[str, Any]) -> None:
-    """What the journal could not take, a line each, on disk before anything further is done."""
-    with os.fdopen(os.open(state_dir() / SPOOL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a") as file:
-        file.write(json.dumps(entry) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+async def _spooled(entry: Entry) -> None:
+    """What the journal could not take, on disk before anything further is done."""
+    spool = await Spool.open(spool_file())
+    try:
+        await spool.put(replace(entry, data=redactor.data(entry.data)))
+    finally:
+        await spool.close()
 
 
 async def _stdin() -> asyncio.StreamReader:

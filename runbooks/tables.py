@@ -29,6 +29,8 @@ ACT: StepTable = {
     # The dead-man has put it back, or may have: look.
     ("acted", "deadman.fired"): "observe",
     ("done", "deadman.fired"): "observe",
+    ("acted", "late.deadman.fired"): "observe",  # a watchdog that had no journal, told by who came next
+    ("done", "late.deadman.fired"): "observe",
     # A result that arrives from a driver which had lost the run: what we believed is open again.
     ("acted", "late.act.result"): "acted",
     ("done", "late.act.result"): "acted",

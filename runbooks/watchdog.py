@@ -8,7 +8,8 @@ nothing else; and lets the run go. Everything that it leaves in the log makes th
     driver.claimed   watchdog.held {reason}                          driver.released      nothing was moved
     driver.claimed   deadman.fired   act.intent   act.result          driver.released      the step is put back
 
-A journal that cannot be reached does not stop it: the same entries go to the spool, and it acts.
+A journal that cannot be reached does not stop it: the same entries go to the spool, from which the next console of this
+host brings them into the journal, and it acts.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ from runbooks.acting import SendWindow
 from runbooks.effects import Effects, Finding, NotSent, named
 from runbooks.engine import view_of
 from runbooks.journal import FenceLost, Journal, JournalUnavailable, RunClosed
+from runbooks.journal.drain import MOVED, late_kind
+from runbooks.journal.records import stamp
+from runbooks.journal.spool import Entry
 from runbooks.model import StepDef
-from runbooks.view import SETTLED, RunView, StepView
+from runbooks.view import SETTLED, PhaseView, RunView, StepView
 
 JUDGE_S = 10.0  # for the baseline
 JOURNAL_S = 10.0  # for one entry: what takes longer is unreachable
+ACTOR = "watchdog"
 
 Baseline = Callable[[RunView], Awaitable[Finding]]
-Spool = Callable[[Mapping[str, Any]], None]
+Spool = Callable[[Entry], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,17 @@ class Charge:
     fence: int
     heard: datetime
 
+    @property
+    def view(self) -> RunView:
+        """The run as far as this act goes: begun. What it would put back is judged by that and by nothing else."""
+        return RunView(run_id=self.run_id, steps=(StepView(self.step, PhaseView("intent", 1)),))
+
 
 class Watchdog:
-    """Acts once, for one charge. `now` is UTC, `boottime` CLOCK_BOOTTIME in seconds."""
+    """Acts once, for one charge. `now` is UTC, `boottime` CLOCK_BOOTTIME in seconds.
+
+    `console` names this process in what it spools, `new_id` each of its entries: they are brought in once.
+    """
 
     def __init__(
         self,
@@ -59,9 +72,11 @@ class Watchdog:
         now: Callable[[], datetime],
         boottime: Callable[[], float],
         spool: Spool,
+        console: str,
+        new_id: Callable[[], str],
     ) -> None:
         self._charge, self._effects, self._baseline, self._spool = charge, effects, baseline, spool
-        self._now, self._boottime = now, boottime
+        self._now, self._boottime, self._console, self._new_id = now, boottime, console, new_id
         self._fence: int | None = None
         self._journal: Journal | None = None
 
@@ -72,15 +87,18 @@ class Watchdog:
         not sent. `journal` None, or one that fails: it acts all the same, and spools.
         """
         try:
-            view = await self._claimed(journal)
+            return await self._restored(await self._claimed(journal))
         except (RunClosed, FenceLost):
             return "moot"
+
+    async def _restored(self, view: RunView | None) -> str:
+        """Raises FenceLost, RunClosed while nothing has been sent: then it is not its any more."""
         step = view.step(self._charge.step.id) if view else None
         if view is not None and (step is None or not _due(step, self._charge.timer)):
             await self._released()
             return "moot"
         await self._settled()
-        if refusal := await self._refused(view):
+        if refusal := await self._refused():
             await self._write("watchdog.held", {"id": self._charge.timer, "reason": refusal})
             await self._released()
             return "held"
@@ -113,11 +131,11 @@ class Watchdog:
         ends = self._charge.heard + timedelta(seconds=self._charge.step.window_s)
         await asyncio.sleep(max(0.0, (ends - self._now()).total_seconds()))
 
-    async def _refused(self, view: RunView | None) -> str:
+    async def _refused(self) -> str:
         """Why it holds; empty when going back is proven better."""
         try:
             async with asyncio.timeout(JUDGE_S):
-                found = await self._baseline(view or RunView(run_id=self._charge.run_id))
+                found = await self._baseline(self._charge.view)
         except TimeoutError:
             return f"the baseline was not judged within {JUDGE_S:g} s"
         except Exception as error:  # noqa: BLE001 - what cannot be judged is not proven
@@ -152,15 +170,27 @@ class Watchdog:
 
     async def _write(self, kind: str, data: Mapping[str, Any], **where: Any) -> None:
         """Into the journal; into the spool once that does not answer, for nothing here may wait for it."""
+        uid = self._new_id()
         if self._journal is not None:
             try:
                 async with asyncio.timeout(JOURNAL_S):
-                    await self._journal.append(self._charge.run_id, kind, data=data, fence=self._fence, **where)
+                    place = {"data": data, "fence": self._fence, "uid": uid, **where}
+                    await self._journal.append(self._charge.run_id, kind, **place)
                 return
             except (JournalUnavailable, TimeoutError):
                 self._journal = None
-        entry = {"run": self._charge.run_id, "kind": kind, "data": dict(data), **where, "at": self._now().isoformat()}
-        self._spool(entry)
+            except (FenceLost, RunClosed):
+                if kind not in MOVED - {"act.intent"}:
+                    raise
+                late = {"data": {**data, "result": kind}, "uid": uid, **where}
+                await self._journal.append(self._charge.run_id, late_kind(kind), **late)
+                return
+        await self._spool(self._entry(uid, kind, data, where))
+
+    def _entry(self, uid: str, kind: str, data: Mapping[str, Any], where: Mapping[str, Any]) -> Entry:
+        """Under the fence that it has, or, having claimed nothing, that of the silent console it acts for."""
+        fence, at = self._fence or self._charge.fence, stamp(self._now())
+        return Entry(self._charge.run_id, uid, at, kind, ACTOR, self._console, fence=fence, data=data, **where)
 
     async def _released(self) -> None:
         if self._journal is None or self._fence is None:
@@ -168,7 +198,7 @@ class Watchdog:
         try:
             async with asyncio.timeout(JOURNAL_S):
                 await self._journal.release(self._charge.run_id, self._fence)
-        except (JournalUnavailable, TimeoutError, RunClosed):
+        except (JournalUnavailable, TimeoutError, RunClosed, FenceLost):
             return  # it stays claimed by a process that is about to be gone, which is as good
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from runbooks.journal.errors import FenceLost, RunClosed
+from runbooks.journal.errors import FenceLost, RunClosed, UnknownRun
 from runbooks.journal.spool import Entry, Spool
 from runbooks.journal.store import Journal
 
@@ -23,22 +24,25 @@ async def drain(journal: Journal, spool: Spool, run_id: str) -> int:
     return len(waiting)
 
 
-async def deliver_leftovers(journal: Journal) -> int:
-    """Deliver what consoles of this host left behind when they died in an outage; return how many entries."""
-    spool = journal.spool
-    if spool is None:
-        return 0
+async def deliver_leftovers(journal: Journal, spool: Spool) -> int:
+    """Deliver what consoles of this host left behind when they died in an outage; return how many entries.
+
+    Those of a run that this journal does not know keep waiting: they are another journal's.
+    """
     delivered = 0
     for run_id in await spool.runs_waiting():
         writers = {entry.console for entry in await spool.waiting(run_id)}
         if all([await journal.console_is_gone(writer) for writer in writers]):
-            delivered += await drain(journal, spool, run_id)
+            with suppress(UnknownRun):
+                delivered += await drain(journal, spool, run_id)
     return delivered
 
 
 async def deliver(journal: Journal, entry: Entry) -> None:
     """Append one entry under the fence it was written with; once that is lost, as a report to the new driver."""
     data = {**entry.data, "spooled_at": entry.ts}
+    if entry.actor != journal.identity.user:
+        data["spooled_by"] = entry.actor
     where: dict[str, Any] = {name: getattr(entry, name) for name in ("step", "phase", "attempt")}
     try:
         await journal.append(entry.run_id, entry.kind, data=data, fence=entry.fence, uid=entry.uid, **where)

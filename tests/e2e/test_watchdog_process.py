@@ -57,6 +57,7 @@ async def guarded(cli: Cli, run: str, *, confirmed: bool) -> str:
     timer = Timer(f"{run}-move-azure-a1", SILENCE_S, ("watchdog",), run, row.fence)
     async with watching(chosen, "alice") as watch:
         leashes = Leashes(watch)
+        leashes.plan(run, row.definition)
         await leashes.prepare(step, timer)
         await leashes.arm(step, timer)
         assert await leashes.extend(timer) == "armed"

@@ -285,8 +285,9 @@ async def test_console_that_died_in_the_outage_left_its_results(
     world.moment = lambda _name: None
     await asyncio.to_thread(pg_cluster.start)
     async with console(pg_database, world, "bob", spool=spool) as (journal, engine):
-        assert await deliver_leftovers(journal) == 1
-        assert await deliver_leftovers(journal) == 0
+        assert journal.spool is not None
+        assert await deliver_leftovers(journal, journal.spool) == 1
+        assert await deliver_leftovers(journal, journal.spool) == 0
         assert (await journal.events(row.run_id))[-1].kind == "act.result"
         view = await engine.drive(row.run_id, await journal.claim(row.run_id))
         assert (view.state, (await journal.verify(row.run_id))[0].ok) == ("COMPLETED", True)

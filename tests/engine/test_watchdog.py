@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -13,6 +13,8 @@ import pytest
 
 from runbooks.effects import Finding
 from runbooks.journal import FenceLost, Journal
+from runbooks.journal.drain import deliver_leftovers
+from runbooks.journal.spool import Entry, Spool
 from runbooks.model import StepDef
 from runbooks.view import RunView
 from runbooks.watchdog import Charge, Watchdog
@@ -37,12 +39,13 @@ class Kennel:
 
     def __init__(self, world: World, run_id: str, timer: str) -> None:
         self.world, self.run_id, self.timer = world, run_id, timer
-        self.spooled: list[Mapping[str, Any]] = []
+        self.spooled: list[Entry] = []
         self.proof: Finding | BaseException = Finding(True)
         self.fence = 1
         self.heard = datetime.now(UTC)
 
-    async def judged(self, _view: RunView) -> Finding:
+    async def judged(self, view: RunView) -> Finding:
+        assert [(step.id, step.do.attempts) for step in view.steps] == [("egress", 1)], "of this act, and as begun"
         if isinstance(self.proof, BaseException):
             raise self.proof
         return self.proof
@@ -55,9 +58,24 @@ class Kennel:
             self.judged,
             now=lambda: datetime.now(UTC),
             boottime=monotonic,
-            spool=self.spooled.append,
+            spool=self.keep,
+            console=journal.console if journal else "here/1/watchdog/LAB",
+            new_id=new_id,
         )
         return await dog.restore(journal)
+
+    async def keep(self, entry: Entry) -> None:
+        self.spooled.append(entry)
+
+    async def delivered(self, folder: Path, journal: Journal) -> int:
+        """What the next console of this host does with what was spooled."""
+        spool = await Spool.open(folder / "spool.db")
+        for entry in self.spooled:
+            await spool.put(entry)
+        brought = await deliver_leftovers(journal, spool)
+        assert await deliver_leftovers(journal, spool) == 0, "once"
+        await spool.close()
+        return brought
 
 
 async def frozen(file: Path, world: World) -> tuple[Kennel, asyncio.Task[RunView], Any]:
@@ -158,10 +176,84 @@ async def test_without_a_journal_it_acts_and_spools(file: Path, world: World) ->
     kennel, driving, opened = await frozen(file, world)
     assert await kennel.restore(None) == "done"
     assert world.device.values == Device().values
-    assert [entry["kind"] for entry in kennel.spooled] == ["deadman.fired", "act.intent", "act.result"]
+    assert [entry.kind for entry in kennel.spooled] == ["deadman.fired", "act.intent", "act.result"]
     driving.cancel()
     await asyncio.wait({driving})
     await opened.__aexit__(None, None, None)
+
+    # The next console brings it in, under the fence that nobody has taken since; whoever drives then looks, and asks.
+    async with console(file, world) as (mine, engine):
+        assert await kennel.delivered(file.parent, mine) == 3
+        assert (await kinds(mine, kennel.run_id))[-3:] == ["deadman.fired", "act.intent", "act.result"]
+        assert (await mine.events(kennel.run_id))[-1].data["spooled_by"] == "watchdog"
+        view = await engine.drive(kennel.run_id, await mine.claim(kennel.run_id, force=True))
+        assert view.question is not None
+        assert (view.question.step, view.question.kind) == ("egress", "act.unknown")
+        assert [report.ok for report in await mine.verify(kennel.run_id)] == [True]
+    assert world.device.ledger == [("egress", "do"), ("egress", "undo")]
+
+
+async def test_a_journal_that_goes_half_way_gets_the_rest_from_the_spool(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    journal = await watchdogs_journal(file)
+    world.answers["undo egress"] = journal.close  # it is away from the moment of the act on
+    assert await kennel.restore(journal) == "done"
+    assert [entry.kind for entry in kennel.spooled] == ["act.result"]
+    assert world.device.values == Device().values
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+
+    async with console(file, world) as (mine, engine):
+        assert (await kinds(mine, kennel.run_id))[-1] == "act.intent"
+        assert await kennel.delivered(file.parent, mine) == 0, "the watchdog's process lives yet"
+        kennel.spooled = [replace(entry, uid=new_id(), console="gone/1/x/LAB") for entry in kennel.spooled]
+        assert await kennel.delivered(file.parent / "again", mine) == 1
+        assert (await kinds(mine, kennel.run_id))[-2:] == ["act.intent", "act.result"]
+        view = await engine.drive(kennel.run_id, await mine.claim(kennel.run_id, force=True))
+        assert view.question is not None
+        assert view.question.kind == "act.unknown"
+    assert world.device.ledger == [("egress", "do"), ("egress", "undo")]
+
+
+async def test_what_is_brought_in_after_a_take_over_makes_the_new_driver_look_again(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    assert await kennel.restore(None) == "done"
+    driving.cancel()
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    async with console(file, world) as (mine, engine):
+        fence = await mine.claim(kennel.run_id, force=True)
+        assert await kennel.delivered(file.parent, mine) == 3
+        assert (await kinds(mine, kennel.run_id))[-3:] == ["late.deadman.fired", "late.act.result", "late.act.result"]
+        view = await engine.drive(kennel.run_id, fence)
+        assert view.question is not None
+        assert (view.question.step, view.question.kind) == ("egress", "act.unknown")
+
+
+async def test_a_spool_of_another_journals_run_waits(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    assert await kennel.restore(None) == "done"
+    driving.cancel()
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    async with console(file.parent / "another.db", world) as (other, _):
+        assert await kennel.delivered(file.parent, other) == 0
+
+
+async def test_a_take_over_in_mid_act_leaves_the_outcome_as_a_late_report(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    journal = await watchdogs_journal(file)
+
+    async def taken() -> None:
+        async with console(file, World(), "bob") as (bobs, _):
+            await bobs.claim(kennel.run_id, force=True)
+
+    world.answers["undo egress"] = taken
+    assert await kennel.restore(journal) == "done"
+    assert (await kinds(journal, kennel.run_id))[-3:] == ["act.intent", "driver.claimed", "late.act.result"]
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    await journal.close()
 
 
 async def test_it_waits_until_a_frozen_send_must_have_ended(file: Path, world: World) -> None:
