@@ -38,6 +38,9 @@ class LiveRouter:
     async def extend(self, timer: str, seconds: float) -> str:
         return await self._session.extend(timer, seconds)
 
+    async def armed(self) -> tuple[str, ...]:
+        return tuple(each.id for each in await self._session.armed())
+
     async def confirm(self, timer: str) -> str:
         session = self._anew()
         try:

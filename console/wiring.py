@@ -144,7 +144,7 @@ def _router(site: Site, router: Router, session: OperatorSession) -> StatusSourc
     from connectors.routers.session import RouterSession
     from connectors.routers.source import RouterSource
 
-    return RouterSource(site, router, RouterSession(router, _login(site, session)), utc_now)
+    return RouterSource(site, router, RouterSession(router, reading_login(site, session)), utc_now)
 
 
 def _legs(site: Site, router: Router, session: OperatorSession, sizes: Sizes) -> StatusSource:
@@ -159,10 +159,11 @@ def pings(site: Site, router: Router, session: OperatorSession) -> Pings:
     from connectors.routers.pings import Pings
     from connectors.routers.session import RouterSession
 
-    return Pings(RouterSession(router, _login(site, session), show_s=PINGS_S))
+    return Pings(RouterSession(router, reading_login(site, session), show_s=PINGS_S))
 
 
-def _login(site: Site, session: OperatorSession) -> Login:
+def reading_login(site: Site, session: OperatorSession) -> Login:
+    """The account that reads routers, with a certificate of the operator's."""
     from connectors.routers.ssh import Login
 
     vault = site.systems.vault

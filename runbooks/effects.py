@@ -98,6 +98,10 @@ class Effects(Protocol):
 
     async def observe(self, step: StepDef, phase: Phase) -> Seen: ...
 
+    async def left_behind(self, run_id: str, steps: Sequence[StepDef]) -> Finding:
+        """Whether nothing is left where these acts were sent, now that they are undone, and no dead-man of the run."""
+        ...
+
     async def verify(self, step: StepDef, phase: Phase) -> Finding: ...
 
 

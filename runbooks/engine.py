@@ -49,6 +49,7 @@ from runbooks.view import RunView
 
 TELL_S = 10.0  # for one note
 BASELINE_S = 10.0  # to judge the baseline before an undo that nobody asked for
+LEFT_S = 40.0  # for the last look at what an undone run may have left
 GATE_POLL_S = 5.0  # a closed gate is asked again this often
 
 UntilConfirm = Callable[[RunView, StepDef], bool]
@@ -165,9 +166,8 @@ class _Drive:
                 return False
             case TurnBack():
                 await self._turn_back(op)
-            case Close(outcome, reason, why):
-                data = {"outcome": outcome, "reason": reason, "why": why}
-                await self._hold.write("run.closed", data, expect=True)
+            case Close():
+                await self._close(op)
             case Reject(rejection):
                 await self._hold.reject(rejection)
             case Nothing("paused" | "unsure"):
@@ -211,6 +211,26 @@ class _Drive:
             return Finding(None, f"the baseline was not judged within {BASELINE_S:g} s")
         except Exception as error:  # noqa: BLE001 - a baseline that cannot be judged is not proven
             return Finding(None, f"the baseline could not be judged: {named(error)}")
+
+    async def _close(self, op: Close) -> None:
+        """The last thing before an undone run is closed is a look for what it may have left; the close says it."""
+        data: dict[str, Any] = {"outcome": op.outcome, "reason": op.reason, "why": op.why}
+        acts = [step.spec for step in self._hold.view.steps if step.do.attempts]
+        if op.outcome == "ROLLED_BACK" and acts:
+            found = await self._left_behind(acts)
+            data["evidence"] = found.evidence
+            if not found.ok:
+                data["why"] = "; ".join(filter(None, [op.why, f"not proven that nothing is left: {found.reason}"]))
+        await self._hold.write("run.closed", data, expect=True)
+
+    async def _left_behind(self, acts: Sequence[StepDef]) -> Finding:
+        try:
+            async with asyncio.timeout(LEFT_S):
+                return await self._ports.effects.left_behind(self._hold.run_id, acts)
+        except TimeoutError:
+            return Finding(None, f"no answer within {LEFT_S:g} s")
+        except Exception as error:  # noqa: BLE001 - what cannot be looked at is not known, and the run ends all the same
+            return Finding(None, named(error))
 
     # -- asking
 

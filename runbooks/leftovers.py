@@ -1,4 +1,4 @@
-"""What is still in place that should not be: on the routers, and locks of runs that nobody drives. Pure."""
+"""What is still in place that should not be: on routers, dead-men included, and locks of runs nobody drives. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from connectors.routers.deadmen import Armed
 from connectors.routers.frr_leftovers import Leftover, leftovers
 from network.inventory import Site
 from network.observation import Kind, RunningConfig
@@ -26,15 +27,25 @@ class Left:
     since: datetime | None = None
 
 
-def found(site: Site, snapshot: Snapshot, runs: Sequence[RunRow]) -> tuple[list[Left], list[str]]:
-    """Everything that is left, and the routers of which it is not known."""
+Timers = Mapping[str, Sequence[Armed] | None]
+
+
+def found(
+    site: Site, snapshot: Snapshot, runs: Sequence[RunRow], timers: Timers | None = None
+) -> tuple[list[Left], list[str]]:
+    """Everything that is left, and the routers of which it is not known.
+
+    `timers`: the dead-men of each router, None for one that did not list them.
+    """
     left, unread = [], []
     for router in site.routers:
         config = snapshot.fact(Kind.CONFIG, router.name, RunningConfig)
-        if config is None:
+        armed = (timers or {}).get(router.name, ())
+        if config is None or armed is None:
             unread.append(router.name)
-            continue
-        left += [_owned(each, router.name, runs) for each in leftovers(site, router.name, config.lines)]
+        if config is not None:
+            left += [_owned(each, router.name, runs) for each in leftovers(site, router.name, config.lines)]
+        left += [each for timer in armed or () if (each := _timer(timer, router.name, runs))]
     return [*left, *_locks(runs)], unread
 
 
@@ -49,6 +60,20 @@ def _owned(each: Leftover, router: str, runs: Sequence[RunRow]) -> Left:
         if any(line.startswith(each.mark) for line in _sent(run.definition, router)):
             return Left(each.kind, each.where, each.what, each.undo, run.run_id, run.created_at)
     return Left(each.kind, each.where, each.what, each.undo)
+
+
+def _timer(timer: Armed, router: str, runs: Sequence[RunRow]) -> Left | None:
+    """A dead-man that is armed while nobody drives its run; that of a run under way belongs there."""
+    run = next((run for run in runs if timer.id.startswith(f"{run.run_id}-")), None)
+    if run is not None and run.closed_at is None and run.driver_alive:
+        return None
+    what = f"dead-man {timer.id} puts its lines back in {timer.left_s:.0f} s"
+    if not timer.alive:
+        what = f"dead-man {timer.id} stands in the list, but its process is gone: it will never fire"
+    undo = (
+        f"interlock rollback {run.run_id} --write" if run and run.closed_at is None else f"deadman confirm {timer.id}"
+    )
+    return Left("timer", router, what, (undo,), run.run_id if run else None, run.created_at if run else None)
 
 
 def _sent(definition: Mapping[str, Any], router: str) -> set[str]:

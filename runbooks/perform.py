@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from runbooks import onbox
 from runbooks.effects import Finding, Seen
+from runbooks.leftbehind import left_behind, traces
 from runbooks.model import Phase, StepDef
+from runbooks.proof import finding
 from runbooks.scene import Report, Scene
 from runbooks.verbs import VERBS
 from runbooks.view import Timer
@@ -77,6 +79,10 @@ class Performer:
     async def observe(self, step: StepDef, phase: Phase) -> Seen:  # noqa: ARG002 -- what is there does not depend on it
         seen: Seen = await VERBS["act"][step.verb].observe(self._scene, step)
         return seen
+
+    async def left_behind(self, run_id: str, steps: Sequence[StepDef]) -> Finding:
+        lines = await left_behind(self._scene, traces(run_id, (send for step in steps for send in step.commands)))
+        return finding(lines) if lines else Finding(True)
 
     async def verify(self, step: StepDef, phase: Phase) -> Finding:
         finding: Finding = await VERBS["act"][step.verb].verify(self._scene, step, phase)

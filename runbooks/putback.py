@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runbooks.leftbehind import NONE, traces
+
 #: The placeholder act of a book that `undoes` another: it stands for every act of the run that is put back.
 PUT_BACK = "put-back"
 
@@ -34,8 +36,11 @@ def _changed(step: Mapping[str, Any]) -> str:
     return "configuration" if all("router" in send for send in step["undo"]) else "what was set"
 
 
-def baseline(original: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """Who carried each cloud, out and back, when the original was planned: arguments and what is expected."""
+def baseline(original: Mapping[str, Any], run: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """How it was before the run: arguments and what is expected.
+
+    Who carried each cloud, out and back, when it was planned; and what its acts must not have left on the routers.
+    """
     ways = {"carried_by": "out", "return_by": "back"}
     args = {key: {cloud: list(way[key]) for cloud, way in original["before"].items()} for key in ways}
     expect = [
@@ -43,7 +48,10 @@ def baseline(original: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str
         for key, word in ways.items()
         for cloud in args[key]
     ]
-    return args, expect
+    commands = (send for step in original["steps"] if step["kind"] == "act" for send in step["commands"])
+    left = traces(run, commands)
+    expect += [{"what": f"{router} {what}", "want": NONE} for router in left.sent for what in ("leftovers", "dead-men")]
+    return {**args, "run": run, "sent": left.sent}, expect
 
 
 def _clear(original: Mapping[str, Any]) -> str:
@@ -56,7 +64,7 @@ def _clear(original: Mapping[str, Any]) -> str:
 
 def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
     """The linked run of `rollback RUN`: asked once, every act put back, and the baseline proven. No book is needed."""
-    args, expect = baseline(original)
+    args, expect = baseline(original, undo_of)
     bare: dict[str, Any] = {"commands": [], "undo": [], "expect": []}
     clear = {
         **bare,

@@ -68,6 +68,10 @@ class RouterPort(Protocol):
         """Put it off: so many seconds from now. Returns what it was: armed, fired or absent."""
         ...
 
+    async def armed(self) -> tuple[str, ...]:
+        """The ids of the dead-men that are armed on the router now."""
+        ...
+
     async def confirm(self, timer: str) -> str:
         """The change stays. Over a new connection: that one can be made is what is confirmed. Returns as `extend`."""
         ...

@@ -26,7 +26,7 @@ class Leftover:
     """`kind` in one word, `where` it stands (router, and session, clause or interface), `what` in words.
 
     `undo` are the lines that put it back, a soft clear last where one is needed; `mark` begins a line that whoever
-    made it must have sent.
+    made it must have sent, `line` is the one that it consists of where that can be told ("" elsewhere).
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Leftover:
     what: str
     undo: tuple[str, ...]
     mark: str
+    line: str = ""
 
 
 def leftovers(site: Site, router: str, lines: Sequence[str]) -> list[Leftover]:
@@ -79,7 +80,7 @@ def _setting(kind: str, session: Session, clause: Clause, setting: str, wanted: 
     undo = (*change(clause, [line]).lines, soft_clear(str(session.peer)))
     what = f"{setting.removeprefix('set ')} {value or 'absent'}, the site says {wanted or 'none'}"
     where = f"{session.router} {session.name} ({clause.header})"
-    yield Leftover(kind, where, what, undo, clause.header)
+    yield Leftover(kind, where, what, undo, clause.header, now or f"no {setting}")
 
 
 def _shut(site: Site, session: Session, text: str) -> Iterator[Leftover]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from connectors.errors import NotSent, TimedOut, Unreachable
 from connectors.routers.channel import Channel, Reply, checked, group, judged
+from connectors.routers.deadmen import DEADMEN, Armed, armed
 from connectors.routers.ssh import LOGIN_S, Connection, Host, Login
 from network.inventory import Router
 
@@ -83,6 +84,10 @@ class RouterSession:
     async def confirm(self, timer: str) -> str:
         """What was armed is over; what the router says that it was. Raises as `configure`."""
         return (await self.exec(f"deadman confirm {timer}")).text.strip()
+
+    async def armed(self) -> list[Armed]:
+        """The dead-men that are armed on the router now. Raises as `show`, and BadReply."""
+        return armed(await self.show(DEADMEN))
 
     async def close(self) -> None:
         """Hang up; the next command would connect again."""

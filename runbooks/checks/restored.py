@@ -10,19 +10,25 @@ from network.health import CloudHealth
 from network.snapshot import Snapshot
 from runbooks.declares import Declaration
 from runbooks.effects import Finding
+from runbooks.leftbehind import Traces, left_behind
 from runbooks.model import StepDef
-from runbooks.proof import Line, line, no_ot_overlap, until_proven
+from runbooks.proof import Line, finding, line, no_ot_overlap, until_proven
 from runbooks.putback import baseline
 from runbooks.scene import CannotPlan, Compiled, Moment, Scene, moment_of
 
 
 class Args(BaseModel):
-    """The baseline: cloud to the paths that carried it, out and back. A book leaves it to the record."""
+    """The baseline: cloud to the paths that carried it, out and back. A book leaves all of it to the record.
+
+    `run` is the one that is put back, `sent` by router the lines that its acts have sent.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     carried_by: dict[str, list[str]] = Field(default_factory=dict)
     return_by: dict[str, list[str]] = Field(default_factory=dict)
+    run: str = ""
+    sent: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class Restored:
@@ -35,7 +41,7 @@ class Restored:
             raise CannotPlan(
                 "restored compares with the run that is put back: only a book that `undoes` another has one"
             )
-        wanted, expect = baseline(moment.undoing.definition)
+        wanted, expect = baseline(moment.undoing.definition, moment.undoing.run_id)
         return Compiled(args=wanted, expect=tuple(expect))
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
@@ -49,7 +55,11 @@ class Restored:
             lines += [_way(f"{name} back", back[name], cloud.way_back.paths) for name, cloud in clouds.items()]
             return [*lines, no_ot_overlap(known.health, known.view)]
 
-        return await until_proven(scene, step.timeout_s, prove, "was")
+        ways = await until_proven(scene, step.timeout_s, prove, "was")
+        if not ways.ok:
+            return ways
+        left = await left_behind(scene, Traces(step.args.get("run", ""), step.args.get("sent", {})))
+        return finding([*ways.evidence["expected"], *left], "was")
 
 
 def _out(cloud: CloudHealth) -> tuple[str, ...]:

@@ -139,6 +139,12 @@ class World:
         self.fired.append(timer)
         self.device.values |= {f"{step.id}/{half}": step.args["undo"] for half in HALVES}
 
+    async def left_behind(self, run_id: str, steps: Sequence[StepDef]) -> Finding:
+        self.moment("left behind")
+        armed = [timer for timer in self.timers if timer.startswith(f"{run_id}-")]
+        left = [step.id for step in steps if self.device.values.get(f"{step.id}/v4") == step.args["do"]]
+        return await self._answer("left behind", Finding(not armed and not left, ", ".join([*armed, *left])))
+
     async def observe(self, step: StepDef, phase: Phase) -> Seen:
         self.moment(f"observe {phase} {step.id}")
         await self._answer(f"observe {step.id}", None)

@@ -235,7 +235,7 @@ async def test_each_router_is_armed_with_its_own_undo() -> None:
     timer = Timer("R-1-move-azure-a1", 120, tuple(hands.places(step)))
     assert timer.places == ("edge-1",)
     await hands.arm(step, timer)
-    seconds, lines, clears = scene.router("edge-1").armed[timer.id]
+    seconds, lines, clears = scene.router("edge-1").timers[timer.id]
     assert seconds == 120
     assert list(lines) == step.undo[0]["configure"]
     assert clears == ("clear bgp ipv4 unicast 10.255.1.2 soft",)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 
 from connectors.errors import BadReply
+from connectors.routers.channel import Reply
+from connectors.routers.deadmen import Armed, armed
 from connectors.routers.frr_config import running_config
 from connectors.routers.frr_leftovers import Leftover, leftovers
 from lab.embedded.config import Config
 from lab.embedded.editor import apply
 from lab.embedded.start import edge
-from tests.sample import reference
+from runbooks.journal import RunRow
+from runbooks.leftovers import found as everything
+from tests.sample import NOW, healthy, reference
 
 SITE = reference()
 BGP, UNICAST = "router bgp 65010", "address-family ipv4 unicast"
@@ -80,3 +84,56 @@ def test_a_static_route_into_what_bgp_carries_is_a_leftover(static: str, left: l
 def test_half_a_configuration_is_no_proof_that_nothing_is_left() -> None:
     with pytest.raises(BadReply):
         leftovers(SITE, "edge-1", ("!", "router bgp 65010"))
+
+
+def row(run_id: str, *, closed: bool, alive: bool) -> RunRow:
+    return RunRow(
+        run_id=run_id,
+        book="drain-port",
+        version="1",
+        definition={"steps": []},
+        definition_sha="",
+        actions={},
+        ticket=None,
+        created_by="alice",
+        created_host="h",
+        created_at=NOW,
+        state="COMPLETED" if closed else "RUNNING",
+        direction="forward",
+        driver="c",
+        driver_user="alice",
+        fence=1,
+        head_seq=1,
+        head_hash="",
+        closed_at=NOW if closed else None,
+        driver_alive=alive,
+    )
+
+
+@pytest.mark.parametrize(
+    ("closed", "alive", "undo"),
+    [
+        (False, True, None),  # it is driven: there it belongs
+        (False, False, "interlock rollback R-1 --write"),
+        (True, False, "deadman confirm R-1-move-a1"),
+    ],
+)
+def test_a_dead_man_is_left_over_when_nobody_drives_its_run(closed: bool, alive: bool, undo: str | None) -> None:
+    timers = {"edge-1": [Armed(id="R-1-move-a1", left_s=12.0)], "edge-2": []}
+    left, _ = everything(SITE, healthy(SITE), [row("R-1", closed=closed, alive=alive)], timers)
+    found = [each for each in left if each.kind == "timer"]
+    assert [(each.where, each.run, *each.undo) for each in found] == ([("edge-1", "R-1", undo)] if undo else [])
+
+
+def test_a_dead_man_of_nobodys_run_and_one_that_will_never_fire_are_said_so() -> None:
+    timers = {"edge-1": [Armed(id="X-1-move-a1", left_s=12.0, alive=False)], "edge-2": None}
+    left, unread = everything(SITE, healthy(SITE), [], timers)
+    (found,) = [each for each in left if each.kind == "timer"]
+    assert (found.run, "never fire" in found.what) == (None, True)
+    assert "edge-2" in unread
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '[{"id": "a"}]'])
+def test_a_list_of_dead_men_that_cannot_be_read_is_no_empty_list(text: str) -> None:
+    with pytest.raises(BadReply):
+        armed(Reply(0, text))
