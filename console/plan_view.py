@@ -16,7 +16,9 @@ Line = list[Cell]
 
 def lines(plan: Plan, change: str) -> list[Line]:
     """Everything that is approved with the plan: who carries before and after, commands, undo, hash."""
-    found: list[Line] = [*_head(plan, change), *_forecast(plan), []]
+    found: list[Line] = [*_head(plan, change), *_forecast(plan)]
+    found += [[Cell("! ", "degraded"), Cell(warning)] for warning in plan.warnings]
+    found.append([])
     for number, step in enumerate(plan.steps, start=1):
         found += _step(number, step)
     return found

@@ -38,6 +38,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "forecast": {"before": _clouds(plan.before), "after": _clouds(plan.after)},
         "touches": list(plan.touches),
         "locks": list(plan.locks),
+        "warnings": list(plan.warnings),
     }
 
 
@@ -206,6 +207,7 @@ def plan_text(plan: Plan) -> str:
         after = plan.after[name]
         lines.append(f"  {name:<6} out {_names(way['carried_by'])} -> {_names(after['carried_by'])}")
         lines.append(f"  {'':<6} back {_names(way['return_by'])} -> {_names(after['return_by'])}")
+    lines += [f"  ! {warning}" for warning in plan.warnings]
     for number, step in enumerate(plan.steps, 1):
         lines += ["", f"{number} {step.title}   [{step.kind}, {step.risk}]"]
         lines += [f"    {line}" for line in step.lines]

@@ -52,6 +52,10 @@ class Router(Record):
     ssh_port: int = Field(default=22, ge=1, le=65535)
     channel: Literal["line", "exec", "shell"] = "line"
     jump: str | None = None
+    management: Literal["out-of-band", "in-band"] | None = Field(
+        default=None,
+        description="whether our way to it is a network of its own or the very paths that it routes; left out: unknown",
+    )
     cadence_s: float = Field(default=1.0, gt=0)
     bmp: str | None = Field(
         default=None, pattern=r"^\S+:\d+$", description="host:port where the router itself accepts BMP stations"

@@ -9,6 +9,7 @@ from typing import Any
 
 from network.inventory import Site
 from network.policy import GUARDED, Policy
+from network.surroundings import INTERNET
 
 Location = tuple[str | int, ...]
 
@@ -62,6 +63,9 @@ def references(site: Site) -> Iterator[tuple[Location, str]]:
         for index, item in enumerate(tables[table]):
             yield from _dangling((table, index), item, fields, names)
     yield from _dangling_lists(site, names)
+    way, ways = site.systems.megaport.reached_by, [*names["paths"], INTERNET]
+    if way is not None and way not in ways:
+        yield ("systems", "megaport", "reached_by"), f"{way!r} is no path and not {INTERNET}; {nearest(way, ways)}"
 
 
 def _dangling(
@@ -112,6 +116,15 @@ def values(site: Site) -> Iterator[tuple[Location, str]]:
             )
 
 
+def _unsaid(site: Site) -> Iterator[tuple[Location, str]]:
+    """How what we change is reached: without it nobody can tell whether a change could cut us off from its undo."""
+    for index, router in enumerate(site.routers):
+        if router.management is None:
+            yield ("routers", index), f"router {router.name}: say `management: out-of-band` or `in-band`"
+    if site.systems.megaport.reached_by is None:
+        yield ("systems", "megaport"), f"say what carries our calls to it: `reached_by:` a path's name, or {INTERNET}"
+
+
 def _forced_order(policy: Policy) -> Iterator[tuple[Location, str]]:
     drain, standby, first = (
         policy.forced_drain_local_pref,
@@ -142,6 +155,7 @@ def _vpn_pref(site: Site) -> int:
 
 def warnings(site: Site) -> Iterator[tuple[Location, str]]:
     """What is allowed and unwise."""
+    yield from _unsaid(site)
     for index, session in enumerate(site.sessions):
         if session.internal and not session.add_path:
             yield (

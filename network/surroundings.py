@@ -9,6 +9,9 @@ from pydantic import Field
 
 from network.record import Name, Record
 
+#: `reached_by` of what no path of ours carries.
+INTERNET = "internet"
+
 
 class ProbePoint(Record):
     """How the path is probed: our source address (announced on this path alone), the far reflector, its UDP port."""
@@ -68,6 +71,14 @@ class System(Record):
     cadence_s: float = Field(default=30.0, gt=0)
 
 
+class FabricSystem(System):
+    """The fabric's API. What restores there is a process on this side, so the way to it counts."""
+
+    reached_by: str | None = Field(
+        default=None, description="what carries our calls to it: a path's name, or `internet`; left out: unknown"
+    )
+
+
 class VaultSystem(Record):
     """Vault: mounts and the roles that sign our certificates."""
 
@@ -86,7 +97,7 @@ class Systems(Record):
     """Every system beside the routers."""
 
     vault: VaultSystem
-    megaport: System
+    megaport: FabricSystem
     azure: System
     aws: System
     servicenow: System

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from network.located import Fault
+from runbooks import reach
 from runbooks.approvals import with_approvals
 from runbooks.covered import covered, hashed
 from runbooks.guards.registry import UnfitGuard, exact
@@ -29,7 +30,7 @@ __all__ = ["Plan", "PlanStep", "compile_plan", "shown"]
 class Plan:
     """`before` and `after`: by cloud, the paths that carry it out and back. `touches`: every thing it works on.
 
-    `covered`: the named facts behind `hash`. `text`: the book as read.
+    `covered`: the named facts behind `hash`. `text`: the book as read. `warnings`: what nobody can tell of it.
     """
 
     book: str
@@ -46,6 +47,7 @@ class Plan:
     undo_of: str | None = None
     covered: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    warnings: tuple[str, ...] = ()
 
     def definition(self) -> dict[str, Any]:
         """What the journal freezes: enough to drive, undo and explain the run without the runbook."""
@@ -74,6 +76,7 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
     made = [each for filled in unfolded(book, parameters, moment.site) for each in _made(filled, moment, record)]
     steps = with_approvals([step for _, _, step in made])
     compiled = [each for _, each, _ in made]
+    _refuse_out_of_reach(made, moment)
     health = moment.health
     before = {c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds}
     after = {**record.get("before", {}), **{name: way for each in compiled for name, way in each.after.items()}}
@@ -101,7 +104,18 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
         undo_of=moment.undoing.run_id if moment.undoing else None,
         covered=facts,
         text=book.text,
+        warnings=tuple(dict.fromkeys(each for step in steps for each in reach.warnings(moment.site, step.definition))),
     )
+
+
+def _refuse_out_of_reach(made: Sequence[Made], moment: Moment) -> None:
+    """Raises CannotPlan for an act that nothing could put back. What itself puts back is never refused."""
+    if moment.undoing is not None:
+        return
+    site = moment.site
+    why = [each for _, act, step in made for each in reach.refusals(site, step.definition, act.touches)]
+    if why:
+        raise CannotPlan("\n".join(why))
 
 
 Made = tuple[Filled, Compiled, PlanStep]

@@ -32,7 +32,7 @@ class Edge:
     sent: list[str] = field(default_factory=list)
     failures: list[Exception | None] = field(default_factory=list)
     unreadable: Exception | None = None
-    armed: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    timers: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -54,18 +54,23 @@ class Edge:
 
     async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
         self._fail()
-        self.armed[timer] = (seconds, lines, clears)
+        self.timers[timer] = (seconds, lines, clears)
 
     async def extend(self, timer: str, seconds: float) -> str:
         self._fail()
-        if timer not in self.armed:
+        if timer not in self.timers:
             return "absent"
-        self.armed[timer] = (seconds, *self.armed[timer][1:])
+        self.timers[timer] = (seconds, *self.timers[timer][1:])
         return "armed"
+
+    async def armed(self) -> tuple[str, ...]:
+        if self.unreadable is not None:
+            raise self.unreadable
+        return tuple(self.timers)
 
     async def confirm(self, timer: str) -> str:
         self._fail()
-        return "armed" if self.armed.pop(timer, None) else "absent"
+        return "armed" if self.timers.pop(timer, None) else "absent"
 
     def preference(self, session: str) -> int:
         policy = SITE.session(session).policy

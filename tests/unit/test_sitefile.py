@@ -26,6 +26,13 @@ def test_the_reference_site_is_valid_and_names_its_one_shared_fate() -> None:
     assert "frankfurt" in str(loaded.warnings[0])
 
 
+def test_a_site_that_does_not_say_how_it_reaches_what_it_changes_is_warned() -> None:
+    text = TEXT.replace("management: out-of-band, ", "").replace("reached_by: internet, ", "")
+    told = [str(each) for each in load(text, "site.yaml").warnings]
+    assert sum("say `management:" in each for each in told) == 2
+    assert sum("`reached_by:`" in each for each in told) == 1
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
     [
@@ -44,6 +51,8 @@ def test_the_reference_site_is_valid_and_names_its_one_shared_fate() -> None:
         ("ot_ranges:", "specifics: [10.10.0.0/17]\n  ot_ranges:", "10.10.0.0/16 is not covered by them"),
         ("policy:\n", "policy:\n  forced_local_pref: 80\n", "must hold, and they are 70, 80, 80"),
         ("schema: 1", "schema: [", "yaml"),
+        ("reached_by: internet", "reached_by: azure/er-primry", "did you mean 'azure/er-primary'?"),
+        ("management: out-of-band", "management: outofband", "did you mean 'out-of-band'?"),
         ("crosses: [azure/er-primary", "crosses: [azure/er-primari", "did you mean 'azure/er-primary'?"),
     ],
 )
