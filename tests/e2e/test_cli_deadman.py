@@ -15,7 +15,7 @@ import pytest
 
 from runbooks.journal import Identity, Journal
 from tests.e2e.embedded_lab import Cli, Document, lab_up, until
-from tests.e2e.router_login import armed, silence
+from tests.e2e.router_login import armed, at_router, silence
 from tests.e2e.under_way import drain_under_way
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
@@ -68,6 +68,22 @@ def undone(plan: Document, step: str) -> list[str]:
 def by_deadmen(cli: Cli, run: str) -> list[str]:
     writes = [each for each in cli.ledger() if each["by"].startswith(f"deadman {run}-")]
     return [f"{each['where']}> {each['what']}" for each in writes]
+
+
+def test_a_dead_man_that_nobody_drives_is_listed_as_left_over(cli: Cli) -> None:
+    """Armed by bob's own hands, for what is there anyway."""
+    lines = ("route-map IN-msee-primary permit 10", "set local-preference 200")
+    at_router(cli, lambda session: session.arm("X-1-move-a1", 120, lines, ()))
+    try:
+        told = cli.run("leftovers", "--json")
+    finally:
+        assert at_router(cli, lambda session: session.confirm("X-1-move-a1")) == "armed"
+    assert told.code == 1, told.err
+    (left,) = told.json["leftovers"]
+    assert (left["kind"], left["where"], left["run"], left["undo"]) == (
+        *("timer", "edge-1", None),
+        ["deadman confirm X-1-move-a1"],
+    )
 
 
 def test_a_frozen_console_is_restored_by_the_routers_and_asks_when_it_thaws(
