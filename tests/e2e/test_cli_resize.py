@@ -97,7 +97,7 @@ def test_a_lost_answer_is_looked_at_and_not_sent_again(cli: Cli, change: str) ->
     assert result.code == 0, result.out + result.err
     assert puts(cli) == [*before, put(1200)]
     kinds = [entry.kind for entry in cli.log(result.json["run"]) if entry.step == "rate"]
-    assert kinds == ["gate.passed", "act.intent", "act.interrupted", "act.observed", "verify.ok"]
+    assert kinds == [*("gate.passed", "act.intent", "act.interrupted", "act.observed", "verify.ok", "deadman.disarmed")]
 
 
 def test_a_storm_of_429_in_mid_run_holds_undoes_nothing_and_ends_by_a_persons_word(cli: Cli, change: str) -> None:

@@ -123,7 +123,7 @@ def test_an_intent_stands_in_the_journal_before_each_act(cli: Cli, drained: Drai
     entries = cli.log(drained.run)
     for step in ("move-azure", "move-aws"):
         kinds = [entry.kind for entry in entries if entry.step == step]
-        assert kinds == ["gate.passed", "act.intent", "act.result", "verify.ok"]
+        assert kinds == ["gate.passed", "act.intent", "act.result", "verify.ok", "deadman.disarmed"]
     intended = next(entry.at for entry in entries if entry.kind == "act.intent")
     written = next(w["at"] for w in cli.ledger() if w["where"] == "edge-1")
     assert intended <= written, "the journal knew of it before the router did"
