@@ -146,6 +146,7 @@ class Stage:
 
     hold: dict[str, asyncio.Event] = field(default_factory=dict)
     sent: list[tuple[str, Phase]] = field(default_factory=list)
+    refuse: set[str] = field(default_factory=set)  # waits whose time ends without what was expected
 
     async def check(self, step: StepDef) -> Finding:
         await self._held(step.id)
@@ -153,6 +154,9 @@ class Stage:
 
     async def wait(self, step: StepDef, report: Callable[[Mapping[str, Any]], None]) -> Finding:
         await self._held(step.id)
+        if step.id in self.refuse:
+            still = {"what": step.id, "want": "0 Mbps", "now": "12 Mbps", "ok": False}
+            return Finding(ok=False, reason="port-a still carries 12 Mbps", evidence={"expected": [still]})
         return Finding(ok=True)
 
     async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
@@ -212,7 +216,7 @@ class SmallDesk(Orders):
 
     async def start(self, plan: Plan, change: str | None) -> str:
         run = NewRun(plan.book, "1", plan.definition(), {}, change, plan.locks)
-        return await self._begin(run)
+        return await self.begin(run)
 
     async def rollback(self, run_id: str) -> str:
         row = await self.journal.run(run_id)
@@ -222,7 +226,7 @@ class SmallDesk(Orders):
             self.drives.append(Driving(self.engine, run_id, fence))
             return run_id
         definition = undo_definition(row.definition, run_id)
-        return await self._begin(NewRun(row.book, "1", definition, {}, row.ticket, ("port:port-a",), run_id))
+        return await self.begin(NewRun(row.book, "1", definition, {}, row.ticket, ("port:port-a",), run_id))
 
     async def resume(self, run_id: str, *, force: bool = False) -> Event | None:
         """Go on: told to whoever drives a paused run, else driven on from here."""
@@ -246,7 +250,7 @@ class SmallDesk(Orders):
         await asyncio.gather(*(driving.stop() for driving in self.drives))
         await self.journal.close()
 
-    async def _begin(self, run: NewRun) -> str:
+    async def begin(self, run: NewRun) -> str:
         row = await self.journal.create_run(run)
         self.drives.append(Driving(self.engine, row.run_id, row.fence))
         return row.run_id
