@@ -61,7 +61,7 @@ def definition(*more: dict[str, object]) -> dict[str, object]:
 
 async def elsewhere(world: World, *more: dict[str, object], user: str = "bob", dead: bool = False) -> Journal:
     """Another console, which has made a run and says that it drives it."""
-    journal = await a_journal(world.folder, world.clock, dead=dead, user=user)
+    journal = await a_journal(world.folder, world.clock, dead=dead, user=user, name="elsewhere")
     await journal.create_run(NewRun("drain-port", "1", definition(*more), ticket="CHG1"))
     return journal
 
@@ -115,9 +115,9 @@ async def test_d_answers_the_question_that_was_shown(world: World) -> None:
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await desk_open(app)
-        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await in_view(pilot, app, await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: state(app) == "NEEDS_DECISION", "it asks")
-        await pilot.press("4", "d")
+        await pilot.press("d")
         await asked(app)
         said = shown(app, "#what")
         for words in ("port-a still carries 12 Mbps", "expected", "redo", "accept", "skip", "rollback"):
@@ -193,7 +193,7 @@ async def test_abandoning_takes_two_people(world: World) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await desk_open(app)
         await wait_for(lambda: isinstance(app.screen, RunScreen), "the start opens on what the crash left")
-        await wait_for(lambda: app.screen.query_one("#runs", RowTable).row_count, "it is listed")
+        await wait_for(lambda: app.screen.query("#runs") and app.screen.query_one(RowTable).row_count, "it is listed")
         for words in ("1 interrupted run", "resume t", "roll back b", "abandon A", "two people"):
             assert words in shown(app, "#interrupted")
         await pilot.press("A", *run, "enter")

@@ -90,6 +90,55 @@ def test_interrupted_run(tmp_path: Path, snap_compare: Any) -> None:
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (138, 40)], ids=["80x24", "138x40"])
+def test_run_with_guards_and_a_dead_man(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    """What is armed, what guards say, and which of them cannot see."""
+    world = World(tmp_path)
+    app = world.app(write=True)
+    before = running(world, app, "verify move-aws")
+    timer = {"id": "t1", "seconds": 15.0, "places": ["edge-1"]}
+
+    async def warned(pilot: Pilot[None]) -> None:
+        await before(pilot)
+        journal, run = world.desk.journal, world.desk.drives[0].run_id
+        fence = (await journal.run(run)).fence
+        for name, state, reason, margin in (
+            ("usable-domains", "clear", "", "azure 2 of 1, aws 2 of 1"),
+            ("survivor-load", "clear", "", "67 % < 80 %"),
+            ("no-maintenance", "unknown", "azure has not answered for 41 s", ""),
+        ):
+            data = {"guard": name, "reason": reason, "margin": margin, "policy": "hold"}
+            await journal.append(run, f"guard.{state}", data=data, fence=fence)
+        data = {"commands": [], "deadman": timer}
+        await journal.append(run, "act.intent", step="move-aws", phase="do", attempt=2, data=data, fence=fence)
+        await wait_for(lambda: app.picture.run and app.picture.run.view.steps[2].armed, "the dead-man is shown")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=warned)
+
+
+def test_decide_dialog(tmp_path: Path, snap_compare: Any) -> None:
+    world = World(tmp_path)
+    world.stage.refuse = {"empty"}
+    app = world.app(write=True)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await wait_for(lambda: world.desks and app.bridge.desk, "the desk is open")
+        app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
+        await wait_for(lambda: app.picture.run and app.picture.run.view.question, "it asks")
+        await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "and lets go")
+        await pilot.press("4", "d")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+@pytest.mark.parametrize("keys", [["3"], ["3", "enter"]], ids=["catalogue", "parameters"])
+def test_runbooks(tmp_path: Path, snap_compare: Any, keys: list[str]) -> None:
+    app = World(tmp_path).app(desk=False)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=seen(app, *keys))
+
+
 def test_drill(tmp_path: Path, snap_compare: Any) -> None:
     app = World(tmp_path).app(desk=False)
     assert snap_compare(app, terminal_size=(80, 24), run_before=seen(app, "j", "enter"))

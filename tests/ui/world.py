@@ -236,6 +236,13 @@ class SmallDesk(Orders):
             self.drives.append(Driving(self.engine, run_id, await self.journal.claim(run_id, force=force)))
         return told
 
+    async def decide(self, run_id: str, choice: str, reply_to: int) -> Event | None:
+        """Answer, and drive on from here when nobody does and changes are allowed."""
+        told = await super().decide(run_id, choice, reply_to)
+        if self.write and not (await self.journal.run(run_id)).driver_alive:
+            await self.resume(run_id)
+        return told
+
     async def finished(self) -> None:
         """Wait until nothing is driven here any more."""
         await asyncio.gather(*(driving.result() for driving in self.drives), return_exceptions=True)
@@ -256,10 +263,12 @@ class SmallDesk(Orders):
         return row.run_id
 
 
-async def a_journal(folder: Path, now: Callable[[], datetime], *, dead: bool = False, user: str = "alice") -> Journal:
+async def a_journal(
+    folder: Path, now: Callable[[], datetime], *, dead: bool = False, user: str = "alice", name: str = ""
+) -> Journal:
     """`dead`: its console is proven to be gone, so that what it drove is interrupted."""
     me = Identity.here(user, "LAB")
-    ids = (f"j{n}-{dead}-{user}" for n in itertools.count())
+    ids = (f"j{n}-{dead}-{user}{name}" for n in itertools.count())
     identity = replace(me, pid_start=me.pid_start - 1) if dead else me
     return await Journal.open(folder / "journal.db", identity=identity, now=now, new_id=lambda: next(ids))
 
