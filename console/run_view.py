@@ -57,7 +57,7 @@ def detail_lines(
     shown = live(proofs(step, undo=undo), health)
     # Why it stands still comes first: at 03:00 in 80x24 that is what is read.
     parts = [
-        [*waiting_lines(view), *deadman_lines(view, driven=driven)],
+        [*waiting_lines(view), *deadman_lines(view, step, driven=driven)],
         sends_lines(step.spec.undo if undo else step.spec.commands) or [[Cell("sends nothing", "dim")]],
         proof_lines(shown, width) if shown else [],
     ]
@@ -131,18 +131,19 @@ def _guard_mark(guard: GuardSeen) -> Cell:
     return Cell(*_GUARDS[guard.state])
 
 
-def deadman_lines(view: RunView, *, driven: bool) -> list[Line]:
+def deadman_lines(view: RunView, here: StepView, *, driven: bool) -> list[Line]:
     """What restores by itself when the console falls silent, and where; empty when nothing is armed."""
     lines: list[Line] = []
     for step in view.steps:
         if timer := step.armed:
             where, after = ", ".join(timer.places), span(timer.seconds)
+            what = "" if step is here else f" {step.id}"
             if timer.unanswered:
                 said = Cell(f"{where} does not answer: what is armed there fires, or has", "degraded")
             elif driven:
-                said = Cell(f"{where} restores {step.id} after {after} of silence", "dim")
+                said = Cell(f"{where} restores{what} after {after} of silence", "dim")
             else:
-                said = Cell(f"silence: {where} restores {step.id} within {after}, or has", "degraded")
+                said = Cell(f"silence: {where} restores{what} within {after}, or has", "degraded")
             lines.append([Cell("dead-man ", "strong"), said])
     return lines
 
@@ -163,7 +164,8 @@ def countdown_line(view: RunView, window_s: float | None, lease_s: float | None,
     """Progress as a bar and in words, and what is running out."""
     total = len(view.steps)
     done = sum(step.do.state in SETTLED for step in view.steps)
-    bar = min(max(width - 52, 8), 40)
+    armed = _deadman(view)
+    bar = min(max(width - 52 - sum(len(cell.text) for cell in armed), 8), 40)
     full = round(bar * done / total) if total else 0
     words = f"  step {min(done + 1, total)} of {total}" if not view.closed else f"  {done} of {total} steps"
     return [
@@ -172,7 +174,7 @@ def countdown_line(view: RunView, window_s: float | None, lease_s: float | None,
         Cell(words),
         *_left("window", window_s, 600),
         *_left("lease", lease_s, 120),
-        *_deadman(view),
+        *armed,
     ]
 
 

@@ -51,7 +51,7 @@ def rollback_lines(row: RunRow) -> list[Line]:
 #: What each answer to a question means for the step that asks.
 _CHOICES = {
     "redo": "do this step once more",
-    "accept": "take what is there as wanted, verify it and go on",
+    "accept": "take what is there as wanted, and go on",
     "skip": "leave this step as it is, and go on without it",
     "rollback": "undo everything that this run did",
 }
