@@ -107,13 +107,11 @@ def guard_lines(view: RunView, width: int) -> list[Line]:
     """Every guard: its state, and how far it is from tripping or why it is not clear; `width` in columns."""
     lines: list[Line] = []
     for guard in view.guards.values():
-        lines.append([_guard_mark(guard), Cell(f" {guard.name}", "plain")])
+        room = max(width - len(guard.name) - 3, 0)
+        margin = guard.margin if len(guard.margin) <= room else guard.margin[: max(room - 1, 0)] + "…" * (room > 0)
+        lines.append([_guard_mark(guard), Cell(f" {guard.name} "), Cell(f"{margin:>{room}}", "dim")])
         if guard.state != "clear":
             lines.append([Cell(f"  {guard.reason}", "strong")])
-        elif len(guard.name) + len(guard.margin) + 4 <= width:
-            lines[-1].append(Cell(f"{guard.margin:>{width - len(guard.name) - 2}}", "dim"))
-        elif guard.margin:
-            lines.append([Cell(f"  {guard.margin}", "dim")])
     return lines
 
 

@@ -33,6 +33,8 @@ class Form(ModalScreen[Mapping[str, str]], inherit_bindings=False):
     """Answers with the values by name, without those left empty; with none at all when it is left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # Before the field hears it: what is typed or pasted right after belongs to the next one.
+        Binding("enter", "next", "next", id="form.enter", show=False, priority=True),
         Binding("escape", "leave", "leave", id="form.leave", show=False),
         Binding("tab", "app.focus_next", "next", id="form.next", show=False),
         Binding("shift+tab", "app.focus_previous", "previous", id="form.previous", show=False),
@@ -72,12 +74,11 @@ class Form(ModalScreen[Mapping[str, str]], inherit_bindings=False):
     def action_leave(self) -> None:
         self.dismiss({})
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Completed where only one name fits; then on to the first field that still wants something."""
-        event.stop()
+    def action_next(self) -> None:
+        """Completed where only one name fits; then on to the next field, from the last to the first still missing."""
         inputs = list(self.query(Input))
-        at = inputs.index(event.input)
-        event.input.value = _completed(self._fields[at], event.value.strip())
+        at = next((number for number, each in enumerate(inputs) if each.has_focus), 0)
+        inputs[at].value = _completed(self._fields[at], inputs[at].value.strip())
         if at + 1 < len(inputs):
             self.set_focus(inputs[at + 1])
             return

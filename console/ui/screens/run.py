@@ -46,7 +46,7 @@ class RunScreen(Page):
         Binding("d", "decide", "decide", id="run.decide"),
         Binding("a", "approve", "approve", id="run.approve"),
         Binding("p", "pause", "pause/resume", id="run.pause"),
-        Binding("t", "take_over", "resume here", id="run.take-over"),
+        Binding("t", "take_over", "take over", id="run.take-over"),
         Binding("b", "rollback", "roll back", id="run.rollback"),
         Binding("h", "hand_over", "hand over", id="run.hand-over"),
         Binding("A", "abandon", "abandon", id="run.abandon", key_display="A"),
