@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from console.run_view import sends_lines
+from console.step_view import sends_lines
 from console.view import Cell, short
 
 if TYPE_CHECKING:

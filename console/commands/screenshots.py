@@ -126,8 +126,8 @@ async def _run(chosen: Chosen, change: str) -> dict[str, str]:
         made["run-80x24"] = await _picture(app, pilot)
         await _until(lambda: _state(app) == "COMPLETED", "the drain is done")
         await desk.rollback(run_id)
-        await _until(lambda: app.bridge.operator.asked(_run_id(app)), "the undo asks whether the field is clear")
-        app.bridge.operator.answer(_run_id(app))
+        await _until(lambda: bool(app.bridge.operator.asked(_run_id(app))), "the undo asks whether the field is clear")
+        app.bridge.operator.answer(_run_id(app), app.bridge.operator.asked(_run_id(app)))
         await _until(lambda: _state(app) == "COMPLETED" and _run_id(app) != run_id, "everything is put back")
         return made
 

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import Input
 
 from console import view
 from console.ui import themes
+from console.ui.asking import Said
 from console.ui.bridge import Bridge, Changed, Picture
 from console.ui.clipboard import osc52
 from console.ui.desk_port import Connect
-from console.ui.errands import Errands, Said
+from console.ui.errands import Errands
+from console.ui.run_errands import RunErrands
 from console.ui.screens.page import Page
 from console.ui.screens.pulse import PulseScreen
 from console.ui.sight import Sight
@@ -27,6 +30,7 @@ from network.health import SiteHealth, judge
 from network.inventory import Site
 
 if TYPE_CHECKING:
+    from console.ui.screens.books import BooksScreen
     from console.ui.screens.run import RunScreen
 
 NEWS_S = 6.0
@@ -40,19 +44,30 @@ def _run_screen() -> RunScreen:
     return RunScreen()
 
 
+def _books_screen() -> BooksScreen:
+    from console.ui.screens.books import BooksScreen
+
+    return BooksScreen()
+
+
 class InterlockApp(App[None], inherit_bindings=False):
     """`connect` is awaited after the first paint; until then everything is "connecting …"."""
 
     TITLE = "Interlock"
     ENABLE_COMMAND_PALETTE = False
     CSS_PATH: ClassVar[list[str | Path]] = sorted(_HERE.rglob("*.tcss"))  # type: ignore[assignment]  # textual reads any
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[object]]]] = {"pulse": PulseScreen, "run": _run_screen}  # type: ignore[dict-item]  # its own union is invariant
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[object]]]] = {
+        "pulse": PulseScreen,  # type: ignore[dict-item]  # its own union is invariant
+        "books": _books_screen,  # type: ignore[dict-item]  # same
+        "run": _run_screen,  # type: ignore[dict-item]  # same
+    }
     DEFAULT_MODE = "pulse"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("X", "abort", "ABORT and undo", id="run.abort", key_display="X"),
         Binding("question_mark", "help", "help", id="app.help", key_display="?"),
         Binding("1", "view('pulse')", "Pulse", id="view.pulse"),
         Binding("2", "view('pulse')", "Paths", id="view.paths", show=False),
+        Binding("3", "view('books')", "Runbooks", id="view.runbooks"),
         Binding("4", "view('run')", "Run", id="view.run"),
         Binding("colon", "command", "command", id="app.command", key_display=":"),
         Binding("space", "freeze", "freeze", id="app.freeze", key_display="space"),
@@ -80,10 +95,12 @@ class InterlockApp(App[None], inherit_bindings=False):
         self._clock = clock
         self.bridge = Bridge(connect, self.post_message, clock)
         self.errands = Errands(self)
+        self.orders = RunErrands(self)
         self.picture = Picture(clock())
         self._health: SiteHealth | None = None
         self._frozen_at: datetime | None = None
         self._last_view = "run"
+        self._listed = False  # the runs of the journal have been seen once
         self.notice: list[list[Cell]] = []
         for each in themes.THEMES:
             self.register_theme(each)
@@ -119,6 +136,15 @@ class InterlockApp(App[None], inherit_bindings=False):
             known = event.picture.snapshot
             self._health = judge(self.site, known, event.picture.now) if known else None
         self._redraw()
+        if event.picture.runs and not self._listed:
+            self._listed = True
+            self.call_later(self._open_on_interrupted)
+
+    async def _open_on_interrupted(self) -> None:
+        """After a crash the first thing to see is what it left; whoever is busy elsewhere already is not taken away."""
+        busy = len(self.screen_stack) > 1 or isinstance(self.focused, Input) or self.current_mode != self.DEFAULT_MODE
+        if any(row.orphaned for row in self.picture.runs) and not busy:
+            await self.action_view("run")
 
     def _redraw(self) -> None:
         if isinstance(self.screen, Page):
@@ -203,7 +229,7 @@ class InterlockApp(App[None], inherit_bindings=False):
             await self.errands.obey(event.text)
 
     def action_abort(self) -> None:
-        self.errands.ask_abort()
+        self.orders.abort()
 
     async def on_said(self, event: Said) -> None:
         if event.run_id:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,26 +12,46 @@ if TYPE_CHECKING:
     from runbooks.view import RunView
 
 
+#: The evidence of a manual step that names none.
+DONE: Mapping[str, str] = MappingProxyType({"done": "yes"})
+
+
 class ScreenOperator:
-    """`confirm` is awaited by a run; `answer` is called by a dialog. Nothing is answered by itself."""
+    """`confirm` and `evidence` are awaited by a run; `answer` is called by a dialog.
+
+    Nothing is answered by itself.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[str, asyncio.Future[bool]] = {}
+        self._open: dict[str, tuple[str, asyncio.Future[Mapping[str, str]]]] = {}
         self._glass: dict[str, asyncio.Future[str]] = {}
         self.holds: dict[str, str] = {}  # runs that wait for the journal, and why
 
-    async def confirm(self, view: RunView, step: StepDef) -> bool | None:  # noqa: ARG002 -- the screen shows the step
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._open[view.run_id] = answer
+    async def confirm(self, view: RunView, step: StepDef) -> bool | None:
+        await self._answered(view.run_id, step.id)
+        return True
+
+    async def evidence(self, view: RunView, step: StepDef) -> Mapping[str, str] | None:
+        return await self._answered(view.run_id, step.id)
+
+    async def _answered(self, run_id: str, step: str) -> Mapping[str, str]:
+        answer: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+        self._open[run_id] = step, answer
         try:
             return await answer
         finally:
-            if self._open.get(view.run_id) is answer:
-                del self._open[view.run_id]
+            if self._open.get(run_id) == (step, answer):
+                del self._open[run_id]
 
-    async def evidence(self, view: RunView, step: StepDef) -> Mapping[str, str] | None:  # noqa: ARG002 -- no dialog
-        """Evidence is given from a command line: nobody at the screen can."""
-        return None
+    def asked(self, run_id: str) -> str:
+        """The step for which a run waits for an answer here; empty when it waits for none."""
+        return self._open[run_id][0] if run_id in self._open else ""
+
+    def answer(self, run_id: str, step: str, given: Mapping[str, str] = DONE) -> None:
+        """Yes, or the evidence of a manual step by name. What a run no longer asks is not answered."""
+        asked, answer = self._open.get(run_id, ("", None))
+        if answer is not None and asked == step and not answer.done():
+            answer.set_result(given)
 
     # -- while the journal is away
 
@@ -60,13 +81,3 @@ class ScreenOperator:
         for typed in waiting:
             typed.set_result(reason)
         return bool(waiting)
-
-    def asked(self, run_id: str) -> bool:
-        """A run waits for an answer here."""
-        return run_id in self._open
-
-    def answer(self, run_id: str) -> None:
-        """Yes. A question that is no longer open is not answered."""
-        answer = self._open.get(run_id)
-        if answer is not None and not answer.done():
-            answer.set_result(True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from network.sitecheck import nearest
 
-VERBS = ("plan", "run", "rollback", "abort", "break-glass", "quit")
+#: Orders to a run: the one that is named, or the one in view.
+ORDERS = ("pause", "resume", "handover", "decide", "approve", "abandon", "abort", "rollback")
+VERBS = ("plan", "run", "follow", *ORDERS, "break-glass", "quit")
 
 
 class BadCommand(ValueError):
@@ -29,19 +31,21 @@ def parse(text: str) -> Command:
     verb, *words = text.split()
     if verb not in VERBS:
         raise BadCommand(f"{verb!r} is not a command; {nearest(verb, VERBS)}")
-    if verb in {"quit", "abort"}:
-        return Command(verb)
+    if verb == "break-glass" and not words:
+        raise BadCommand("break-glass: say why; no other console sees what is done while the journal is away")
+    if verb in {"follow", "rollback"} and not words:
+        raise BadCommand(f"{verb}: name a run")
+    if verb in {"plan", "run"} and not words:
+        raise BadCommand(f"{verb}: name a runbook")
     if verb == "break-glass":
-        if not words:
-            raise BadCommand("break-glass: say why; no other console sees what is done while the journal is away")
         return Command(verb, " ".join(words))
-    if not words:
-        raise BadCommand(f"{verb}: name a {'run' if verb == 'rollback' else 'runbook'}")
-    if verb == "rollback":
-        return Command(verb, words[0])
+    if verb not in {"plan", "run"}:
+        if len(words) > 1:
+            raise BadCommand(f"{verb} takes a run and nothing else: what it asks, it asks in a dialog")
+        return Command(verb, words[0] if words else "")
     values = dict(_pair(word) for word in words[1:])
     change = values.pop("change", "")
-    if verb == "run" and not change:
+    if verb == "run" and not change and not _puts_back(words[0]):
         raise BadCommand("run: change=CHG… is missing: no change, no run")
     return Command(verb, words[0], values, change)
 
@@ -51,3 +55,13 @@ def _pair(word: str) -> tuple[str, str]:
     if not equals or not key or not value:
         raise BadCommand(f"{word!r}: write name=value")
     return key, value
+
+
+def _puts_back(book: str) -> bool:
+    """An undo is never gated: it needs no change of its own."""
+    from runbooks.book import BookError, shipped
+
+    try:
+        return shipped(book).undoes is not None
+    except BookError:
+        return False

@@ -139,7 +139,7 @@ async def test_rollback_of_a_completed_run_asks_is_the_field_clear(world: World)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
         first = await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
-        await asyncio.gather(*world.desk.tasks)
+        await world.desk.finished()
         await wait_for(lambda: app.picture.runs and app.picture.runs[0].state == "COMPLETED", "it is listed")
         await pilot.press("4", "escape")
         await wait_for(lambda: app.screen.query_one("#runs", RowTable).row_count, "the list")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console import plan_view, run_view, view
+from console import plan_view, run_view, run_words, step_view, view
 from console.topology_view import topology_lines
 from network.health import judge
 from network.snapshot import Snapshot
@@ -86,14 +86,14 @@ async def ran(folder: Path, held: str = "") -> RunView:
             if event.kind == "act.result" and event.step == held.rsplit(maxsplit=1)[-1]:
                 break
     else:
-        await asyncio.gather(*desk.tasks)
+        await desk.finished()
     seen = await view_of(desk.journal, run_id)
     await desk.close()
     return seen
 
 
 async def test_abort_names_what_was_done_last_first_and_nothing_else(tmp_path: Path) -> None:
-    shown = words(run_view.abort_lines(await ran(tmp_path, "verify move-azure")))
+    shown = words(run_words.abort_lines(await ran(tmp_path, "verify move-azure")))
     assert "move-azure" in shown
     assert "move-aws" not in shown
 
@@ -102,7 +102,7 @@ async def test_proofs_stand_beside_what_was_expected(tmp_path: Path) -> None:
     seen = await ran(tmp_path)
     step = seen.step("move-azure")
     assert step is not None
-    assert run_view.proofs(step, undo=False)[1] == ("azure back", "azure/er-secondary", "azure/er-primary", False)
+    assert step_view.proofs(step, undo=False)[1] == ("azure back", "azure/er-secondary", "azure/er-primary", False)
     wide, narrow = (words(run_view.detail_lines(seen, step, width, 40)) for width in (100, 40))
     assert "azure back  azure/er-secondary  ! azure/er-primary" in wide
     assert "azure back\n   azure/er-secondary  ! azure/er-primary" in narrow
@@ -110,6 +110,6 @@ async def test_proofs_stand_beside_what_was_expected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [18, 26, 60])
 async def test_step_lines_keep_their_width(tmp_path: Path, width: int) -> None:
-    lines = run_view.step_lines(await ran(tmp_path), NOW, width)
+    lines = step_view.step_lines(await ran(tmp_path), NOW, width)
     assert len(lines) == 5
     assert all(len("".join(cell.text for cell in line)) <= width for line in lines)

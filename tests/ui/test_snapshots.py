@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from console.ui.app import InterlockApp
 from runbooks.journal import NewRun
 from tests.sample import healthy
-from tests.ui.world import Ticks, World, a_journal, a_plan, raw, wait_for, with_faults
+from tests.ui.world import STEPS, Ticks, World, a_journal, a_plan, raw, wait_for, with_faults
 
 SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
 Before = Callable[[Pilot[None]], Awaitable[None]]
@@ -88,6 +88,68 @@ def test_interrupted_run(tmp_path: Path, snap_compare: Any) -> None:
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+async def written(folder: Path) -> str:
+    """A log as another console has written it: an act with a dead-man, and guards, one of which cannot see."""
+    journal = await a_journal(folder, Ticks(), user="bob")
+    row = await journal.create_run(
+        NewRun("drain-port", "1", a_plan({"port": "port-a"}).definition(), ticket="CHG0031234")
+    )
+    run, fence = row.run_id, row.fence
+    deadman = {"id": "t1", "seconds": 15.0, "places": ["edge-1"]}
+    for kind, step, data in (
+        ("step.started", "survivors", {}),
+        ("check.passed", "survivors", {}),
+        ("gate.passed", "move-azure", {}),
+        ("act.intent", "move-azure", {"commands": STEPS[1]["commands"], "deadman": deadman}),
+        ("act.result", "move-azure", {}),
+        ("guard.clear", None, {"guard": "usable-domains", "margin": "azure 2 of 1, aws 2 of 1"}),
+        ("guard.clear", None, {"guard": "survivor-load", "margin": "67 % < 80 %"}),
+        ("guard.unknown", None, {"guard": "no-maintenance", "reason": "azure has not answered for 41 s"}),
+    ):
+        await journal.append(
+            run, kind, step=step, phase="do" if step else None, attempt=1 if step else None, data=data, fence=fence
+        )
+    await journal.close()
+    return run
+
+
+@pytest.mark.parametrize("size", [(80, 24), (138, 40)], ids=["80x24", "138x40"])
+def test_run_with_guards_and_a_dead_man(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    app = World(tmp_path).app(write=True)
+
+    async def before(pilot: Pilot[None]) -> None:
+        run = await written(tmp_path)
+        await wait_for(lambda: app.bridge.desk, "the desk is open")
+        app.bridge.open_run(run)
+        await wait_for(lambda: app.picture.run and app.picture.run.view.unsure, "the guards are shown")
+        await pilot.press("4")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+def test_decide_dialog(tmp_path: Path, snap_compare: Any) -> None:
+    world = World(tmp_path)
+    world.stage.refuse = {"empty"}
+    app = world.app(write=True)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await wait_for(lambda: world.desks and app.bridge.desk, "the desk is open")
+        app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
+        await wait_for(lambda: app.picture.run and app.picture.run.view.question, "it asks")
+        await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "and lets go")
+        await pilot.press("4", "d")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+@pytest.mark.parametrize("keys", [["3"], ["3", "enter"]], ids=["catalogue", "parameters"])
+def test_runbooks(tmp_path: Path, snap_compare: Any, keys: list[str]) -> None:
+    app = World(tmp_path).app(desk=False)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=seen(app, *keys))
 
 
 def test_drill(tmp_path: Path, snap_compare: Any) -> None:

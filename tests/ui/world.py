@@ -18,10 +18,12 @@ from console.ui.screen_operator import ScreenOperator
 from network.inventory import Site
 from network.observation import Kind, Observation, SessionHere
 from network.snapshot import Snapshot
+from runbooks.driving import Driving
 from runbooks.effects import Finding, GateVerdict, Ports, Seen
-from runbooks.engine import Engine
+from runbooks.engine import Engine, view_of
 from runbooks.journal import Event, Identity, Journal, NewRun
 from runbooks.model import Phase, StepDef
+from runbooks.orders import Orders
 from runbooks.plan import Plan, PlanStep
 from runbooks.putback import undo_definition
 from runbooks.view import RunView
@@ -144,6 +146,7 @@ class Stage:
 
     hold: dict[str, asyncio.Event] = field(default_factory=dict)
     sent: list[tuple[str, Phase]] = field(default_factory=list)
+    refuse: set[str] = field(default_factory=set)  # waits whose time ends without what was expected
 
     async def check(self, step: StepDef) -> Finding:
         await self._held(step.id)
@@ -151,6 +154,9 @@ class Stage:
 
     async def wait(self, step: StepDef, report: Callable[[Mapping[str, Any]], None]) -> Finding:
         await self._held(step.id)
+        if step.id in self.refuse:
+            still = {"what": step.id, "want": "0 Mbps", "now": "12 Mbps", "ok": False}
+            return Finding(ok=False, reason="port-a still carries 12 Mbps", evidence={"expected": [still]})
         return Finding(ok=True)
 
     async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
@@ -192,37 +198,54 @@ class Ticks:
         return self.at
 
 
-class SmallDesk:
+class SmallDesk(Orders):
     """A desk over a real journal and the real engine; the world it works on is a `Stage`."""
 
     def __init__(self, journal: Journal, stage: Stage, operator: ScreenOperator, now: Callable[[], datetime]) -> None:
-        self.journal, self.stage, self.write = journal, stage, False
+        super().__init__(journal)
+        self.stage, self.write = stage, False
         ids = (f"e{n}" for n in itertools.count())
         ports = Ports(stage, stage, stage, operator)
         self.engine = Engine(journal, ports, now=now, boottime=monotonic, new_id=lambda: next(ids))
-        self.tasks: list[asyncio.Task[RunView]] = []
+        self.drives: list[Driving] = []
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
         if book != "drain-port":
             raise Unplanned(f"{book!r} is not in the library; nearest: drain-port")
         return a_plan(parameters)
 
-    async def start(self, plan: Plan, change: str) -> str:
+    async def start(self, plan: Plan, change: str | None) -> str:
         run = NewRun(plan.book, "1", plan.definition(), {}, change, plan.locks)
-        return await self._begin(run)
+        return await self.begin(run)
 
     async def rollback(self, run_id: str) -> str:
         row = await self.journal.run(run_id)
         if row.closed_at is None:
             fence = await self.journal.claim(run_id)
             await self.engine.request_rollback(run_id, fence, "rollback asked by alice")
-            self.tasks.append(asyncio.create_task(self.engine.drive(run_id, fence)))
+            self.drives.append(Driving(self.engine, run_id, fence))
             return run_id
         definition = undo_definition(row.definition, run_id)
-        return await self._begin(NewRun(row.book, "1", definition, {}, row.ticket, ("port:port-a",), run_id))
+        return await self.begin(NewRun(row.book, "1", definition, {}, row.ticket, ("port:port-a",), run_id))
 
-    async def abort(self, run_id: str) -> None:
-        await self.journal.append(run_id, "cmd.abort", data={"reason": "aborted by alice"})
+    async def resume(self, run_id: str, *, force: bool = False) -> Event | None:
+        """Go on: told to whoever drives a paused run, else driven on from here."""
+        row, view = await self.journal.run(run_id), await view_of(self.journal, run_id)
+        told = await super().resume(run_id) if view.paused else None
+        if force or not row.driver_alive:
+            self.drives.append(Driving(self.engine, run_id, await self.journal.claim(run_id, force=force)))
+        return told
+
+    async def decide(self, run_id: str, choice: str, reply_to: int) -> Event | None:
+        """Answer, and drive on from here when nobody does and changes are allowed."""
+        told = await super().decide(run_id, choice, reply_to)
+        if self.write and not (await self.journal.run(run_id)).driver_alive:
+            await self.resume(run_id)
+        return told
+
+    async def finished(self) -> None:
+        """Wait until nothing is driven here any more."""
+        await asyncio.gather(*(driving.result() for driving in self.drives), return_exceptions=True)
 
     def window_left_s(self, run_id: str) -> float | None:
         return WINDOW_S
@@ -231,20 +254,21 @@ class SmallDesk:
         return LEASE_S
 
     async def close(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*(driving.stop() for driving in self.drives))
         await self.journal.close()
 
-    async def _begin(self, run: NewRun) -> str:
+    async def begin(self, run: NewRun) -> str:
         row = await self.journal.create_run(run)
-        self.tasks.append(asyncio.create_task(self.engine.drive(row.run_id, row.fence)))
+        self.drives.append(Driving(self.engine, row.run_id, row.fence))
         return row.run_id
 
 
-async def a_journal(folder: Path, now: Callable[[], datetime], *, dead: bool = False) -> Journal:
-    me = Identity.here("alice", "LAB")
-    ids = (f"j{n}-{dead}" for n in itertools.count())
+async def a_journal(
+    folder: Path, now: Callable[[], datetime], *, dead: bool = False, user: str = "alice", name: str = ""
+) -> Journal:
+    """`dead`: its console is proven to be gone, so that what it drove is interrupted."""
+    me = Identity.here(user, "LAB")
+    ids = (f"j{n}-{dead}-{user}{name}" for n in itertools.count())
     identity = replace(me, pid_start=me.pid_start - 1) if dead else me
     return await Journal.open(folder / "journal.db", identity=identity, now=now, new_id=lambda: next(ids))
 

@@ -1,4 +1,4 @@
-"""A question before something happens: enter confirms, esc leaves; some want a word typed first."""
+"""A question before something happens: enter confirms, esc leaves; some want a word typed first, or one of several."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from console.view import Cell
 
 #: The part of the terminal's height that the text may take before it scrolls.
 MOST = 0.55
+YES = "yes"
 
 
-class Dialog(ModalScreen[bool], inherit_bindings=False):
-    """Answers True when confirmed. `word`: what must be typed, exactly, before enter counts."""
+class Dialog(ModalScreen[str], inherit_bindings=False):
+    """Answers with the word that confirmed it, YES where none is asked for, and with nothing when it is left.
+
+    `words`: one of them must be typed, exactly, before enter counts.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "confirm", "confirm", id="dialog.confirm", show=False),
@@ -31,16 +35,16 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
         Binding("pagedown", "scroll('page_down')", "page down", id="dialog.page-down", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Sequence[Cell]], *, does: str, word: str = "") -> None:
+    def __init__(self, title: str, lines: Sequence[Sequence[Cell]], *, does: str, words: Sequence[str] = ()) -> None:
         super().__init__()
-        self._title, self._lines, self._does, self._word = title, lines, does, word
+        self._title, self._lines, self._does, self._words = title, lines, does, words
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="box") as box:
             box.border_title = self._title
             with Scroll(id="said"):
                 yield Lines(id="what")
-            if self._word:
+            if self._words:
                 yield Lines(id="ask")
                 yield Input(compact=True, id="word")
             yield Lines(id="hint")
@@ -48,20 +52,21 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
     def on_mount(self) -> None:
         self.query_one("#what", Lines).show(self._lines)
         self.query_one("#said").styles.height = min(len(self._lines), int(self.app.size.height * MOST))
-        if self._word:
-            self.query_one("#ask", Lines).show([[Cell("type "), Cell(self._word, "current"), Cell(f" {self._does}")]])
+        if self._words:
+            asked = [Cell(" or ".join(self._words), "current"), Cell(f" {self._does}")]
+            self.query_one("#ask", Lines).show([[Cell("type "), *asked]])
             self.set_focus(self.query_one(Input))  # at once: the next key typed belongs to it
         self._hint(Cell(""))
 
     def _hint(self, said: Cell) -> None:
-        does = "confirms" if self._word else self._does
+        does = "confirms" if self._words else self._does
         self.query_one("#hint", Lines).show(
             [[said], [*_key("enter", does), *_key("esc", "back"), *_key("↑↓", "scroll")]]
         )
 
     def action_confirm(self) -> None:
-        if not self._word:
-            self.dismiss(result=True)
+        if not self._words:
+            self.dismiss(YES)
 
     def action_scroll(self, way: str) -> None:
         """The text scrolls while the word is typed."""
@@ -70,14 +75,15 @@ class Dialog(ModalScreen[bool], inherit_bindings=False):
         moves.get(way, said.scroll_page_down)(animate=False)
 
     def action_leave(self) -> None:
-        self.dismiss(result=False)
+        self.dismiss("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if event.value.strip() == self._word:
-            self.dismiss(result=True)
+        typed = event.value.strip()
+        if typed in self._words:
+            self.dismiss(typed)
         else:
-            self._hint(Cell(f"{event.value.strip()!r} is not {self._word!r}: nothing was done", "degraded"))
+            self._hint(Cell(f"{typed!r} is not {' or '.join(self._words)}: nothing was done", "degraded"))
 
 
 def _key(key: str, does: str) -> list[Cell]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class PlanScreen(Page):
-    """Compiles in a worker and shows what came of it, here. With a change, enter asks for the target's name."""
+    """Compiles in a worker and shows what came of it, here. To be run, it asks for the target's name."""
 
     AUTO_FOCUS = "Scroll"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,7 +64,13 @@ class PlanScreen(Page):
         return plan_view.lines(self._plan, self._command.change)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 -- textual's own
-        return action != "run" or (self._plan is not None and bool(self._command.change))
+        return action != "run" or self._runnable
+
+    @property
+    def _runnable(self) -> bool:
+        """What was only to be planned is not run from here; an undo needs no change."""
+        plan, asked = self._plan, self._command
+        return plan is not None and asked.verb == "run" and bool(asked.change or plan.undo_of)
 
     def commands(self) -> str:
         return "\n".join(line for step in self._plan.steps for line in step.lines) if self._plan else ""
@@ -87,10 +93,10 @@ class PlanScreen(Page):
         self.action_run()
 
     def action_run(self) -> None:
-        if self._plan is None or not self._command.change:
+        if self._plan is None or not self._runnable:
             return
         plan, lines = self._plan, plan_view.lines(self._plan, self._command.change)
-        dialog = Dialog(f"run {plan.book}?", lines, does="to run it", word=plan.target)
+        dialog = Dialog(f"run {plan.book}?", lines, does="to run it", words=[plan.target])
         self.app.push_screen(
             dialog, lambda sure: self.console.errands.start(plan, self._command.change) if sure else None
         )

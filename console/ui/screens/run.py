@@ -12,9 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from console import run_view
+from console import journal_view, run_view, run_words, step_view
+from console.run_keys import sensible
 from console.ui.bridge import RunPicture
 from console.ui.screens.page import Page
+from console.ui.widgets.key_line import KeyLine
 from console.ui.widgets.lines import Lines
 from console.ui.widgets.row_table import Column, RowTable
 from console.ui.widgets.scroll import Scroll
@@ -22,11 +24,17 @@ from console.view import Cell
 
 if TYPE_CHECKING:
     from console.ui.sight import Sight
+    from runbooks.journal import RunRow
+    from runbooks.view import RunView
 
 _RUNS = (
     *(Column("run", "run", 13), Column("book", "book", 10), Column("target", "target", 7)),
     *(Column("state", "state", 16), Column("change", "change", 10), Column("by", "by", 5), Column("ago", "ago", 6)),
 )
+
+
+_ORDERS = frozenset({"pause", "take_over", "hand_over", "decide", "approve", "abandon", "rollback"})
+GUARDS_WIDTH = 26  # columns of the box's text
 
 
 class RunScreen(Page):
@@ -35,7 +43,13 @@ class RunScreen(Page):
     AUTO_FOCUS = "Scroll, RowTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "answer", "confirm", id="run.confirm", key_display="⏎"),
+        Binding("d", "decide", "decide", id="run.decide"),
+        Binding("a", "approve", "approve", id="run.approve"),
+        Binding("p", "pause", "pause/resume", id="run.pause"),
+        Binding("t", "take_over", "take over", id="run.take-over"),
         Binding("b", "rollback", "roll back", id="run.rollback"),
+        Binding("h", "hand_over", "hand over", id="run.hand-over"),
+        Binding("A", "abandon", "abandon", id="run.abandon", key_display="A"),
         Binding("escape", "leave", "runs", id="run.list", key_display="esc"),
     ]
 
@@ -49,9 +63,14 @@ class RunScreen(Page):
             Horizontal(
                 Scroll(Lines(id="steps"), id="steps-box", classes="box"),
                 Scroll(Lines(id="detail"), id="detail-box", classes="box"),
-                Lines(id="live", classes="box", title="live"),
+                Vertical(
+                    Lines(id="guards", classes="box", title="guards"),
+                    Lines(id="live", classes="box", title="live"),
+                    id="beside",
+                ),
                 id="middle",
             ),
+            Lines(id="guard-line"),
             Lines(id="live-line"),
             Scroll(Lines(id="journal"), id="journal-box", classes="box"),
             id="now",
@@ -74,21 +93,30 @@ class RunScreen(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 -- textual's own
         """Keys show what makes sense now; whether it is allowed is the engine's to say."""
-        run = self.console.sight.picture.run
+        run, bridge = self.console.sight.picture.run, self.console.bridge
         if action == "answer":
-            return run is not None and self.console.bridge.operator.asked(run.row.run_id)
+            return run is not None and bool(bridge.operator.asked(run.row.run_id))
         if action == "leave":
             return run is not None
-        if action == "rollback":
-            return run is None or run.view.closed or not run.row.driver_alive or run.view.question is not None
-        return True
+        if action not in _ORDERS:
+            return True
+        row, console = self._meant(), bridge.desk.journal.console if bridge.desk else ""
+        return row is not None and sensible(action, row, run.view if run else None, console)
+
+    def _meant(self) -> RunRow | None:
+        """The run that a key is about: the one in view, or the chosen one of the list."""
+        picture = self.console.sight.picture
+        if picture.run:
+            return picture.run.row
+        chosen = self.query_one("#runs", RowTable).chosen
+        return next((row for row in picture.runs if row.run_id == chosen), None)
 
     def commands(self) -> str:
         run = self.console.sight.picture.run
-        step = run_view.current(run.view) if run else None
+        step = step_view.current(run.view) if run else None
         if run is None or step is None:
             return ""
-        return "\n".join(run_view.command_lines(step, undo=run.view.direction == "rollback"))
+        return "\n".join(step_view.command_lines(step, undo=run.view.direction == "rollback"))
 
     def _draw_past(self, sight: Sight) -> None:
         rows = run_view.in_order(sight.picture.runs)
@@ -117,10 +145,19 @@ class RunScreen(Page):
         counts = run_view.countdown_line(view, run.window_left_s, run.lease_left_s, width)
         self.query_one("#counts", Lines).show([counts])
         self.query_one("#steps-box").border_title = "steps"
+        self._draw_guards(view)
         self.query_one("#live", Lines).show(run_view.live_lines(sight.health))
         self.query_one("#live-line", Lines).show([run_view.live_line(sight.health)])
         self._draw_journal(run)
         self._draw_fitted(sight, run)
+
+    def _draw_guards(self, view: RunView) -> None:
+        """A box beside the step where there is room, else a line."""
+        box, line = self.query_one("#guards", Lines), self.query_one("#guard-line", Lines)
+        wide = self.has_class("-wide")
+        box.display, line.display = wide and bool(view.guards), bool(view.guards) and not wide
+        box.show(run_view.guard_lines(view, GUARDS_WIDTH))
+        line.show([run_view.guard_line(view)])
 
     def on_scroll_fitted(self) -> None:
         """A box got its size after it was drawn: at the start, and when the terminal changes."""
@@ -130,40 +167,64 @@ class RunScreen(Page):
 
     def _draw_fitted(self, sight: Sight, run: RunPicture) -> None:
         width = max(self.query_one("#steps-box").content_size.width, 22)
-        self.query_one("#steps", Lines).show(run_view.step_lines(run.view, sight.judged_at, width))
+        self.query_one("#steps", Lines).show(step_view.step_lines(run.view, sight.judged_at, width))
         self._draw_detail(sight, run)
 
     def _draw_detail(self, sight: Sight, run: RunPicture) -> None:
-        step = run_view.current(run.view)
+        step = step_view.current(run.view)
         box = self.query_one("#detail-box")
-        box.border_title = run_view.step_title(run.view, step) if step else "step"
+        box.border_title = step_view.step_title(run.view, step) if step else "step"
         box.set_class(bool(run.view.question or run.view.waiting), "-asks")
         width, height = max(box.content_size.width, 40), box.content_size.height
-        lines = (
-            run_view.detail_lines(run.view, step, width, height, sight.health)
-            if step
-            else run_view.waiting_lines(run.view)
-        )
+        lines = run_words.left_lines(run.events) if run.view.unmanned else []
+        if step:
+            driven = run.row.driver_alive
+            lines += run_view.detail_lines(run.view, step, width, height, sight.health, driven=driven)
+        else:
+            lines += run_view.waiting_lines(run.view)
         self.query_one("#detail", Lines).show(lines)
 
     def _draw_journal(self, run: RunPicture) -> None:
         box = self.query_one("#journal-box", Scroll)
         box.border_title = f"journal {run.view.seq}"
-        self.query_one("#journal", Lines).show(run_view.journal_lines(run.events))
+        self.query_one("#journal", Lines).show(journal_view.journal_lines(run.events))
         if not box.has_focus:  # whoever reads in it is left in peace
             self.call_after_refresh(box.scroll_end, animate=False)
 
     def action_answer(self) -> None:
-        self.console.errands.ask_confirmation()
+        self.console.orders.answer()
 
     def action_leave(self) -> None:
         self.console.bridge.close_run()
 
+    def action_pause(self) -> None:
+        self.console.orders.pause_or_go_on()
+
+    def action_hand_over(self) -> None:
+        self.console.orders.hand_over()
+
+    def action_decide(self) -> None:
+        self.console.orders.decide()
+
+    def action_approve(self) -> None:
+        self.console.orders.approve()
+
+    def action_take_over(self) -> None:
+        if row := self._meant():
+            self.console.orders.take_over(row)
+
+    def action_abandon(self) -> None:
+        if row := self._meant():
+            self.console.orders.abandon(row)
+
     def action_rollback(self) -> None:
-        run = self.console.sight.picture.run
-        chosen = run.row.run_id if run else self.query_one("#runs", RowTable).chosen
-        if chosen:
-            self.console.errands.ask_rollback(chosen)
+        if row := self._meant():
+            self.console.orders.roll_back(row.run_id)
+
+    def on_data_table_row_highlighted(self, event: RowTable.RowHighlighted) -> None:
+        """The keys are about the chosen run."""
+        event.stop()
+        self.query_one(KeyLine).refresh_keys()
 
     def on_data_table_row_selected(self, event: RowTable.RowSelected) -> None:
         event.stop()
