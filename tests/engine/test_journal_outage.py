@@ -37,7 +37,10 @@ class Watcher:
     def returned(self, _run_id: str, _away_s: float, spooled: int) -> None:
         self.told.append(f"returned {spooled}")
 
-    async def break_glass(self, _run_id: str) -> str | None:
+    def warn(self, _run_id: str, words: str) -> None:
+        self.told.append(words)
+
+    async def break_glass(self, _run_id: str, _within_s: float | None) -> str | None:
         self.told.append("asked")
         return self.reason
 
