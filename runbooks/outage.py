@@ -252,8 +252,8 @@ class Line:
         while self.away:
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
-            await self._spool.settle()
             try:
+                await self._spool.settle()
                 await self._brought_back()
             except JournalUnavailable:
                 continue

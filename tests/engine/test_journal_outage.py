@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,10 @@ from runbooks.journal import Event, FenceLost, Journal, UnknownRun
 from runbooks.journal.drain import deliver_leftovers
 from tests.engine.little_device import Died, World, book, console, until
 from tests.engine.shared_journal import Wire, elsewhere
+from tests.engine.watcher import Watcher
 from tests.postgres import Cluster
 
 pytestmark = pytest.mark.postgres
-
-
-@dataclass
-class Watcher:
-    """The person at the console during the outage: what they were told, what they say."""
-
-    reason: str | None = None
-    writes_again: list[bool] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-
-    def holding(self, _run_id: str, why: str) -> None:
-        assert "unavailable" in why
-        self.told.append("holding")
-
-    def returned(self, _run_id: str, _away_s: float, spooled: int) -> None:
-        self.told.append(f"returned {spooled}")
-
-    def warn(self, _run_id: str, words: str) -> None:
-        self.told.append(words)
-
-    async def break_glass(self, _run_id: str, _within_s: float | None) -> str | None:
-        self.told.append("asked")
-        return self.reason
-
-    async def write_again(self, _run_id: str, lost: int) -> bool:
-        self.told.append(f"lost {lost}")
-        return self.writes_again.pop(0)
 
 
 def stops(world: World, cluster: Cluster, at: str, answer: Finding | None = None) -> None:
