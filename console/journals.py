@@ -7,14 +7,14 @@ import os
 import sys
 import uuid
 from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.fail import UsageError
-from console.folders import config_dir, state_dir
+from console.folders import config_dir, runtime_dir, state_dir
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runbooks.journal import Journal
     from runbooks.journal.where import Where
 
@@ -38,6 +38,20 @@ def journal_place() -> Where:
     return state_dir() / "journal.db"
 
 
+def spool_place(journal: Where) -> Path:
+    """Where results wait while the journal is away: of a file, on another file system if this user has one."""
+    if isinstance(journal, str):
+        return state_dir() / "spool.db"
+    name = f"spool-{sha256(bytes(journal.resolve())).hexdigest()[:12]}.db"  # its runs are of this journal alone
+    folders = [folder for folder in (state_dir(), runtime_dir()) if folder]
+    return next((folder for folder in folders if _device(folder) != _device(journal)), folders[0]) / name
+
+
+def _device(path: Path) -> int:
+    """The file system of a path that may not be there yet."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists()).stat().st_dev
+
+
 async def open_journal(user: str, mode: str) -> Journal:
     """This user's journal: a file beside the other state, or the one that several hosts share."""
     from connectors.redact import redactor
@@ -45,10 +59,11 @@ async def open_journal(user: str, mode: str) -> Journal:
     from runbooks.journal import Identity, Journal, JournalUnavailable
     from runbooks.journal.drain import deliver_leftovers
 
-    spool = state_dir() / "spool.db"
+    place = journal_place()
+    spool = await asyncio.to_thread(spool_place, place)
     try:
         journal = await Journal.open(
-            journal_place(),
+            place,
             identity=Identity.here(user, mode.upper()),
             now=utc_now,
             new_id=lambda: uuid.uuid4().hex,

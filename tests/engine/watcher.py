@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 
@@ -10,6 +11,7 @@ class Watcher:
     """What they were told, what they say."""
 
     reason: str | None = None
+    types_after_s: float = 0.0
     writes_again: list[bool] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
@@ -25,6 +27,7 @@ class Watcher:
 
     async def break_glass(self, _run_id: str, _within_s: float | None) -> str | None:
         self.told.append("asked")
+        await asyncio.sleep(self.types_after_s)
         return self.reason
 
     async def write_again(self, _run_id: str, lost: int) -> bool:
