@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(300)  # hundreds of runs, each on a disk that s
 
 every_book = pytest.mark.parametrize("book", BOOKS)
 FUZZED = int(os.environ.get("INTERLOCK_KILLS", "20"))
-STRIDE = 8  # on a server each of so many moments dies, beginning with another one in every test and book
+STRIDE = 12  # on a server each of so many moments dies, beginning with another one in every test and book
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
