@@ -7,14 +7,14 @@ import os
 import sys
 import uuid
 from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.fail import UsageError
-from console.folders import config_dir, state_dir
+from console.folders import config_dir, runtime_dir, state_dir
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runbooks.journal import Journal
     from runbooks.journal.where import Where
 
@@ -38,16 +38,32 @@ def journal_place() -> Where:
     return state_dir() / "journal.db"
 
 
+def spool_place(journal: Where) -> Path:
+    """Where results wait while the journal is away: of a file, on another file system if this user has one."""
+    if isinstance(journal, str):
+        return state_dir() / "spool.db"
+    name = f"spool-{sha256(bytes(journal.resolve())).hexdigest()[:12]}.db"  # its runs are of this journal alone
+    folders = [folder for folder in (state_dir(), runtime_dir()) if folder]
+    return next((folder for folder in folders if _device(folder) != _device(journal)), folders[0]) / name
+
+
+def _device(path: Path) -> int:
+    """The file system of a path that may not be there yet."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists()).stat().st_dev
+
+
 async def open_journal(user: str, mode: str) -> Journal:
     """This user's journal: a file beside the other state, or the one that several hosts share."""
     from connectors.redact import redactor
     from console.wiring import utc_now
     from runbooks.journal import Identity, Journal, JournalUnavailable
+    from runbooks.journal.drain import deliver_leftovers
 
-    spool = spool_file()
+    place = journal_place()
+    spool = await asyncio.to_thread(spool_place, place)
     try:
         journal = await Journal.open(
-            journal_place(),
+            place,
             identity=Identity.here(user, mode.upper()),
             now=utc_now,
             new_id=lambda: uuid.uuid4().hex,
@@ -57,31 +73,9 @@ async def open_journal(user: str, mode: str) -> Journal:
     except JournalUnavailable:
         await _say_what_is_known_here(spool)
         raise
-    if delivered := await _delivered(journal, spool):
+    if journal.spool is not None and (delivered := await deliver_leftovers(journal, journal.spool)):
         print(f"interlock: {delivered} entries from before an outage are in the journal now", file=sys.stderr)
     return journal
-
-
-def spool_file() -> Path:
-    """Where this host keeps what the journal could not take: beside the file that it is for, if that is one."""
-    place = journal_place()
-    return state_dir() / "spool.db" if isinstance(place, str) else place.with_name(f"{place.stem}-spool.db")
-
-
-async def _delivered(journal: Journal, file: Path) -> int:
-    """Bring in what was left behind here. A journal of this host alone has no spool, but its watchdogs may use one."""
-    from runbooks.journal.drain import deliver_leftovers
-    from runbooks.journal.spool import Spool
-
-    if journal.spool is not None:
-        return await deliver_leftovers(journal, journal.spool)
-    if not await asyncio.to_thread(file.exists):
-        return 0
-    spool = await Spool.open(file)
-    try:
-        return await deliver_leftovers(journal, spool)
-    finally:
-        await spool.close()
 
 
 async def _say_what_is_known_here(spool: Path) -> None:

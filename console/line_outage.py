@@ -19,10 +19,14 @@ class LineOutage:
     def returned(self, run_id: str, away_s: float, spooled: int) -> None:
         _say(f"{run_id}: the journal is back after {away_s:.0f} s; {spooled} entries of this console are in it now")
 
-    async def break_glass(self, run_id: str) -> str | None:
+    def warn(self, run_id: str, words: str) -> None:
+        _say(f"HOLD: {run_id}: {words}")
+
+    async def break_glass(self, run_id: str, within_s: float | None) -> str | None:
         if self._ask is None:
             return None
-        _say("no other console sees what is done now. To act all the same, type a reason; or just wait")
+        soon = "" if within_s is None else f" within {within_s:.0f} s, while this console's lease still runs"
+        _say(f"no other console sees what is done now. To act all the same, type a reason{soon}; or just wait")
         return (await self._ask(f"{run_id} without the journal, because: ")).strip() or None
 
     async def write_again(self, run_id: str, lost: int) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 from connectors.errors import InterlockError
 from connectors.redact import redactor
 from console.commands.status import collect
-from console.journals import open_journal, spool_file
+from console.journals import journal_place, open_journal, spool_place
 from console.live import LiveScene
 from console.sites import Chosen
 from console.wiring import Watch, utc_now, watching
@@ -104,7 +104,7 @@ async def _act(watch: Watch, told: Mapping[str, Any], heard: datetime, mode: str
 
 async def _spooled(entry: Entry) -> None:
     """What the journal could not take, on disk before anything further is done."""
-    spool = await Spool.open(spool_file())
+    spool = await Spool.open(await asyncio.to_thread(spool_place, journal_place()))
     try:
         await spool.put(replace(entry, data=redactor.data(entry.data)))
     finally:

@@ -136,8 +136,15 @@ class Outage(Protocol):
 
     def returned(self, run_id: str, away_s: float, spooled: int) -> None: ...
 
-    async def break_glass(self, run_id: str) -> str | None:
-        """Return the typed reason to act without the journal; None: nobody here will. Cancelled when it is back."""
+    def warn(self, run_id: str, words: str) -> None:
+        """Say what has become of the run, or of its results, while it holds."""
+        ...
+
+    async def break_glass(self, run_id: str, within_s: float | None) -> str | None:
+        """Return the typed reason to act without the journal; None: nobody here will.
+
+        Cancelled when the journal is back, and after `within_s` seconds, when this console's lease is over.
+        """
         ...
 
     async def write_again(self, run_id: str, lost: int) -> bool:
@@ -152,7 +159,9 @@ class Unattended:
 
     def returned(self, run_id: str, away_s: float, spooled: int) -> None: ...
 
-    async def break_glass(self, run_id: str) -> str | None:  # noqa: ARG002 - nobody is here for any run
+    def warn(self, run_id: str, words: str) -> None: ...
+
+    async def break_glass(self, run_id: str, within_s: float | None) -> str | None:  # noqa: ARG002 - nobody is here
         return None
 
     async def write_again(self, run_id: str, lost: int) -> bool:  # noqa: ARG002 - same

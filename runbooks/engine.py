@@ -97,7 +97,7 @@ class Engine:
             boottime=self.boottime,
         )
         deadmen = Deadmen(hold, self.ports.effects, self.disarm_pauses_s)
-        async with hold, deadmen, Sentry(self.journal, hold, self.ports.guards):
+        async with hold, deadmen, Sentry(hold, self.ports.guards):
             drive = _Drive(self, hold, deadmen, until_confirm)
             while await drive.step_on():
                 pass

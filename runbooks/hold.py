@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from runbooks.effects import Notes, Outage, Unattended
-from runbooks.journal import FenceLost, Journal, JournalError, RunRow
+from runbooks.journal import FenceLost, Journal, JournalError, JournalUnavailable, RunRow
 from runbooks.machine import apply, fold, next_op
 from runbooks.model import Event, steps_of
 from runbooks.notes import NoteQueue
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 20.0  # for notes that are still to be told when the driver stops
 HURRY_S = 2.0  # the same, when it was interrupted
+DEAF_S = 1.0  # before the log of a journal that is away is followed again
 NEWS = ("cmd.", "driver.", "guard.", "late.", "deadman.")  # entries of others that can change what comes next
 
 
@@ -89,9 +90,29 @@ class Hold:
         for event in whole:
             self._hear(event)
 
+    @property
+    def away(self) -> bool:
+        """The journal is away; see `believed`."""
+        return self._line.away
+
+    @property
+    def believed(self) -> RunView:
+        """The run as this console alone knows it, with all that waits for the journal."""
+        view = self.view
+        for event in self._line.known(view.seq):
+            view = apply(view, event)
+        return view
+
+    async def beside(self, after: int) -> list[Event] | None:
+        """Return what the log has behind `after`, for a view beside the driver's; None: the journal is away."""
+        return await self._line.beside(after)
+
     async def append(self, kind: str, data: Mapping[str, Any], **where: Any) -> Event:
         """Append as the driver, and no more."""
-        return await self._line.append(kind, data=data, fence=self.fence, **where)
+        event = await self._line.append(kind, data=data, fence=self.fence, **where)
+        if self.away:  # nobody follows the log now
+            self._wake(event)
+        return event
 
     async def write(self, kind: str, data: Mapping[str, Any], *, expect: bool = False, **where: Any) -> Event:
         """Append as the driver and tell the notes. `expect`: only if nothing came between; else Conflict."""
@@ -197,6 +218,7 @@ class Hold:
     def _returned(self) -> None:
         self._end_effect_if_lost()
         self._news.set()
+        self.grown.set()
 
     async def _live(self) -> None:
         """Renew the lease, where there is one: its holder is alive for as long as it runs."""
@@ -207,11 +229,18 @@ class Hold:
 
     async def _watch(self) -> None:
         """Notice what others write: a command to obey, or that the run was taken from us."""
-        try:
-            async for event in self._journal.follow(self.run_id, self.view.seq):
-                self._hear(event)
-                self.grown.set()
-                if event.kind.startswith(NEWS):
-                    self._news.set()
-        except JournalError:
-            self._news.set()  # whoever waits looks into the journal itself, and meets the error there
+        while True:
+            try:
+                async for event in self._journal.follow(self.run_id, self.view.seq):
+                    self._hear(event)
+                    self._wake(event)
+            except JournalError as error:
+                self._news.set()  # whoever waits looks into the journal itself, and meets the error there
+                if not isinstance(error, JournalUnavailable) or self._journal.spool is None:
+                    return
+                await asyncio.sleep(DEAF_S)
+
+    def _wake(self, event: Event) -> None:
+        self.grown.set()
+        if event.kind.startswith(NEWS):
+            self._news.set()

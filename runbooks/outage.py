@@ -3,20 +3,22 @@
 What must be known *before* something happens (an intent, a gate, a close) needs the journal: without it the
 driver holds, tries again, and changes nothing. What has happened already (a result, a verification) is
 known here alone: it goes to the spool at once, and into the journal, in its order, when that is back.
-Then the driver looks at the log again before it chooses what comes next.
+Then the driver looks at the log again before it chooses what comes next. It is the same on every engine.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from runbooks.effects import Outage
-from runbooks.journal import FenceLost, Journal, JournalUnavailable
+from runbooks.journal import Conflict, FenceLost, Journal, JournalUnavailable
 from runbooks.journal.drain import deliver, drain
 from runbooks.journal.spool import Entry, Spool
+from runbooks.journal.store import LEASE_S
 from runbooks.model import Event
 
 RETRY_S = (0.5, 1.0, 2.0, 4.0)
@@ -40,7 +42,10 @@ class Line:
         self._heard_at = boottime()  # the start of the last call that the server answered as to its driver
         self._known: list[Event] = []  # own entries behind the last look at the log, here in their order
         self._seq = 0  # of the last look
+        self._gone_at = 0.0  # from when on the journal counts as away
         self._glass = ""  # the typed reason to act without the journal
+        self._no_glass = False  # can be broken in this outage any more
+        self._in_memory = False  # and the person here was told
         self._back = asyncio.Event()
         self._back.set()
         self._order = asyncio.Lock()  # nothing overtakes what is being drained
@@ -87,7 +92,21 @@ class Line:
                 self._known = [event for event in self._known if event.seq > self._seq]
                 return found
         self._seq = max(self._seq, after)  # what is spooled from here on comes behind what is believed
+        return self.known(after)
+
+    def known(self, after: int) -> list[Event]:
+        """Return the entries behind `after` that this console itself has written since the last look."""
         return [event for event in self._known if event.seq > after]
+
+    async def beside(self, after: int) -> list[Event] | None:
+        """Return what the log has behind `after` to a reader beside the driver; None: the journal is away."""
+        if self.away:
+            return None
+        try:
+            return await self._journal.events(self._run_id, after)
+        except JournalUnavailable as gone:
+            self._miss(gone)
+            return None
 
     async def append(
         self, kind: str, *, fence: int | None, expect_seq: int | None = None, uid: str | None = None, **where: Any
@@ -101,13 +120,14 @@ class Line:
                     return await self._now(entry, expect_seq)
                 except JournalUnavailable as gone:
                     self._miss(gone)
-            if not kind.startswith(BEFORE) or (self._glass and not kind.startswith(NEVER_LOCAL)):
-                if event := await self._spooled(entry):
+            first = kind.startswith(BEFORE)
+            if not first or (self._glass and not kind.startswith(NEVER_LOCAL)):
+                if event := await self._spooled(entry, expect_seq, durably=first):
                     return event
-                continue  # it came back in this moment
+                continue  # it came back in this moment, or the glass is whole again
             await self._hold(kind)
-            if not self._glass and not kind.startswith("cmd."):
-                raise LookAgain
+            if not kind.startswith("cmd."):
+                raise LookAgain  # also with the glass broken: meanwhile a guard may have tripped
 
     # -- inside
 
@@ -120,15 +140,44 @@ class Line:
         self._known.append(event)
         return event
 
-    async def _spooled(self, entry: Entry) -> Event | None:
+    async def _spooled(self, entry: Entry, expect_seq: int | None = None, *, durably: bool = False) -> Event | None:
+        """Keep an entry here. None: the journal is back; or what must be durable before an act cannot be."""
         async with self._order:
             if not self.away:
                 return None
+            if expect_seq is not None and expect_seq < self._head:
+                raise Conflict(entry.run_id, expect_seq, self._head)
             # Whatever waits here counts only as long as this console drives: a command here too.
-            await self._spool.put(entry if entry.kind.startswith("late.") else replace(entry, fence=self._fence))
-        event = entry.at(max([self._seq, *(known.seq for known in self._known)]) + 1)
+            kept = entry if entry.kind.startswith("late.") else replace(entry, fence=self._fence)
+            if not (await self._kept_durably(kept) if durably else await self._kept(kept)):
+                return None
+        event = entry.at(self._head + 1)
         self._known.append(event)
         return event
+
+    @property
+    def _head(self) -> int:
+        """The newest entry that this console knows of."""
+        return max([self._seq, *(known.seq for known in self._known)])
+
+    async def _kept(self, entry: Entry) -> bool:
+        """A result may stay in memory: should it be lost, the next driver finds an intent without one, and looks."""
+        if not await self._spool.put(entry) and not self._in_memory:
+            self._in_memory = True
+            words = "the spool takes nothing either: results are kept in memory only, so let this console run"
+            self._outage.warn(self._run_id, words)
+        return True
+
+    async def _kept_durably(self, entry: Entry) -> bool:
+        try:
+            await self._spool.put_durably(entry)
+        except JournalUnavailable as full:
+            self._glass, self._no_glass = "", True
+            self._outage.warn(
+                self._run_id, f"nothing can be done without the journal: no intent could be kept ({full})"
+            )
+            return False
+        return True
 
     async def _hold(self, kind: str) -> None:
         """Wait for the journal, or for the word of the person here that this cannot wait."""
@@ -145,12 +194,37 @@ class Line:
                 task.cancel()
 
     async def _asked(self) -> None:
-        reason = await self._outage.break_glass(self._run_id)
-        if not reason or not self.away:
+        """Ask for the reason; the glass can be broken only while the lease that was last confirmed still runs."""
+        if self._no_glass:
             return
-        self._glass = reason
+        reason: str | None = None
+        with suppress(TimeoutError):
+            if self._leased_s() != 0:
+                async with asyncio.timeout(self._leased_s()):
+                    reason = await self._outage.break_glass(self._run_id, self._leased_s())
+                    if not reason:
+                        return
+        if not self.away:
+            return
+        if not reason or self._leased_s() == 0:  # a sleeping machine's timeouts sleep too
+            self._no_glass = True
+            self._outage.warn(self._run_id, self._lease_is_over())
+            return
         data = {"reason": reason, "actor": self._journal.identity.user}
-        await self._spooled(self._journal.entry(self._run_id, "journal.break_glass", fence=self._fence, data=data))
+        broken = self._journal.entry(self._run_id, "journal.break_glass", fence=self._fence, data=data)
+        if await self._spooled(broken, durably=True):
+            self._glass = reason
+
+    def _leased_s(self) -> float | None:
+        """Seconds for which no other console can take this run over; None: only a person's force could."""
+        lease_s = self._journal.lease_s
+        return None if lease_s is None else max(0.0, self._heard_at + lease_s - self._boottime())
+
+    def _lease_is_over(self) -> str:
+        return (
+            f"the lease of {self._journal.lease_s:g} s has run out since the journal last answered: another console may"
+            " drive this run by now, so nothing can be done without the journal any more. Bring it back, or act by hand"
+        )
 
     @property
     def _spool(self) -> Spool:
@@ -164,6 +238,7 @@ class Line:
         if self.away:
             return
         self._back.clear()
+        self._gone_at = self._boottime() if self._journal.lease_s is None else self._heard_at
         self._outage.holding(self._run_id, str(gone))
         self._returning = asyncio.create_task(self._return(), name=f"journal of {self._run_id}")
 
@@ -173,12 +248,13 @@ class Line:
 
     async def _return(self) -> None:
         """Try until the journal is there; then bring it up to date."""
-        since, tries = self._heard_at, 0
+        tries = 0
         while self.away:
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
             try:
-                await self._brought_back(since)
+                await self._spool.settle()
+                await self._brought_back()
             except JournalUnavailable:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever it is, the drive must end with it and not hang
@@ -190,7 +266,7 @@ class Line:
         if self._failed is not None:
             raise self._failed
 
-    async def _brought_back(self, since: float) -> None:
+    async def _brought_back(self) -> None:
         at = self._boottime()
         try:
             await self._journal.beat(self._run_id, self._fence)
@@ -199,22 +275,22 @@ class Line:
         if not await self._complete():
             return
         spooled = await drain(self._journal, self._spool, self._run_id)
-        away_s = at - since
+        away_s = at - self._gone_at
         if self.taken_over is None:
             await self._journal.append(
                 self._run_id, "journal.returned", fence=self._fence, data=self._tale(away_s, spooled)
             )
         async with self._order:
             spooled += await drain(self._journal, self._spool, self._run_id)  # what came meanwhile
-            self._heard_at, self._glass, self.stale = at, "", True
+            self._heard_at, self.stale = at, True
+            self._glass, self._no_glass, self._in_memory = "", False, False
             self._known.clear()
             self._back.set()
         self._outage.returned(self._run_id, away_s, spooled)
 
     def _tale(self, away_s: float, spooled: int) -> dict[str, Any]:
-        lease_s = self._journal.lease_s
         data: dict[str, Any] = {"outage_s": round(away_s, 1), "spooled": spooled, "ask": False}
-        if lease_s is not None and away_s > lease_s:
+        if away_s > (self._journal.lease_s or LEASE_S):
             data["ask"] = True
             data["reason"] = f"the journal was away for {away_s:.0f} s: look, then resume"
         return data

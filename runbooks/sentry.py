@@ -12,7 +12,7 @@ from runbooks.effects import Guards, Reading, named
 from runbooks.hold import Hold
 from runbooks.hysteresis import Tally
 from runbooks.inforce import begun, in_flight, in_force, verifying
-from runbooks.journal import Conflict, Journal, JournalError, JournalUnavailable
+from runbooks.journal import Conflict, JournalError, JournalUnavailable
 from runbooks.machine import apply, fold
 from runbooks.model import GuardDef
 from runbooks.view import RunView
@@ -29,9 +29,10 @@ class Sentry:
     count as harm of that act. The entry is what wakes the driver; the sentry decides nothing.
     """
 
-    def __init__(self, journal: Journal, hold: Hold, guards: Guards) -> None:
-        self._journal, self._hold, self._guards = journal, hold, guards
-        self._view = fold(tuple(hold.steps.values()), ())
+    def __init__(self, hold: Hold, guards: Guards) -> None:
+        self._hold, self._guards = hold, guards
+        self._view = self._unread()
+        self._apart = False  # the view is the driver's: the journal is away
         self._tallies: dict[str, Tally] = {}
         self._told: dict[str, str] = {}
         self._begun = 0
@@ -119,6 +120,15 @@ class Sentry:
         return bool(in_force(view)) and not in_flight(view) and begun(view) == before
 
     async def _caught_up(self) -> RunView:
-        for event in await self._journal.events(self._hold.run_id, self._view.seq):
+        """Fold what is new; while the journal is away, believe what the driver does, who may act on it."""
+        if self._apart and not self._hold.away:
+            self._view, self._apart = self._unread(), False
+        found = await self._hold.beside(self._view.seq)
+        if found is None:
+            self._view, self._apart = self._hold.believed, True
+        for event in found or ():
             self._view = apply(self._view, event)
         return self._view
+
+    def _unread(self) -> RunView:
+        return fold(tuple(self._hold.steps.values()), ())

@@ -56,13 +56,18 @@ class ScreenOperator:
     # -- while the journal is away
 
     def holding(self, run_id: str, why: str) -> None:
-        self.holds[run_id] = f"HOLD {run_id}: {why}; `:break-glass REASON` acts without it"
+        self.holds[run_id] = f"HOLD {run_id}: {why}"
 
     def returned(self, run_id: str, away_s: float, spooled: int) -> None:  # noqa: ARG002 -- the log tells it
         self.holds.pop(run_id, None)
 
-    async def break_glass(self, run_id: str) -> str | None:
-        """Wait for the typed reason; the engine stops waiting when the journal is back."""
+    def warn(self, run_id: str, words: str) -> None:
+        self.holds[run_id] = f"HOLD {run_id}: {words}"
+
+    async def break_glass(self, run_id: str, within_s: float | None) -> str | None:
+        """Wait for the typed reason; the engine stops waiting when the journal is back, or its lease is over."""
+        soon = "" if within_s is None else f" within {within_s:.0f} s"
+        self.holds[run_id] = f"{self.holds.get(run_id, f'HOLD {run_id}')}; `:break-glass REASON`{soon} acts without it"
         typed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._glass[run_id] = typed
         try:

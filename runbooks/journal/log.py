@@ -138,7 +138,6 @@ class _Head:
     """The part of a run's row that a write depends on, read under the write lock."""
 
     run_id: str
-    definition: str
     state: str
     driver: str | None
     fence: int
@@ -192,7 +191,7 @@ def create(new: NewRun, draft: Draft, host: str) -> Body[tuple[Event, RunView]]:
         "locks": locks,
         "undo_of": new.undo_of,
     }
-    head = _Head(run_id, definition, "NEW", draft.console, 1, 0, sha, closed=False)
+    head = _Head(run_id, "NEW", draft.console, 1, 0, sha, closed=False)
     return (yield from _write(head, replace(draft, data=data), {}))
 
 
@@ -240,7 +239,7 @@ def beat(run_id: str, fence: int) -> Body[None]:
 
 
 def _locked(run_id: str) -> Body[_Head]:
-    columns = f"run_id, definition, state, driver, fence, head_seq, head_hash, closed_at IS NOT NULL, {LEASED}"
+    columns = f"run_id, state, driver, fence, head_seq, head_hash, closed_at IS NOT NULL, {LEASED}"
     rows = yield f"SELECT {columns} FROM run r WHERE run_id = ? {FOR_UPDATE}", (run_id,)  # noqa: S608 - constants
     if not rows:
         raise UnknownRun(run_id)
@@ -321,7 +320,8 @@ def _view(head: _Head, views: Views) -> Body[RunView]:
     if view is not None and view.seq > head.seq:
         raise WentBack(head.run_id, head.seq, view.seq)
     if view is None:
-        view = fold(steps_of(json.loads(head.definition)), ())
+        frozen = yield "SELECT definition FROM run WHERE run_id = ?", (head.run_id,)
+        view = fold(steps_of(json.loads(frozen[0][0])), ())
     if view.seq < head.seq:
         for event in (yield from events(head.run_id, view.seq)):
             view = apply(view, event)

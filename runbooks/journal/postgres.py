@@ -82,8 +82,18 @@ class PostgresEngine:
                 failed += 1
 
     async def close(self) -> None:
+        """What is under way ends first: a descriptor closed under its reader is soon another connection's."""
         self._closed = True
-        await self._drop()
+        try:
+            await asyncio.wait_for(self._turn.acquire(), CLOSE_S)
+        except TimeoutError:
+            if self._connection is not None:
+                _cut(self._connection)
+            await self._turn.acquire()
+        try:
+            await self._drop()
+        finally:
+            self._turn.release()
 
     # -- connections
 
@@ -199,11 +209,16 @@ async def _within(seconds: float, connection: AsyncConnection, work: Coroutine[A
         async with asyncio.timeout(seconds):
             return await asyncio.shield(task)
     except (TimeoutError, asyncio.CancelledError):
-        with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
+        _cut(connection)
         await asyncio.wait({task})
         task.exception()  # whatever it was, it is told by the one that is raised here
         raise
+
+
+def _cut(connection: AsyncConnection) -> None:
+    """End whatever waits on a connection, at once."""
+    with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _why(error: BaseException) -> str:

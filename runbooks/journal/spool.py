@@ -1,23 +1,28 @@
-"""What a driver knows and a shared journal has not: entries that wait for it, and a mirror of those it took.
+"""What a driver knows and the journal has not: entries that wait for it, and of a shared one a mirror of those it took.
 
-A local SQLite file beside the other state, as durable as the embedded journal. It is no second journal: it
-decides nothing, and every entry in it belongs to a run of the shared one.
+A local SQLite file, as durable as the embedded journal. It is no second journal: it decides nothing, and every entry
+in it belongs to a run of the journal. An entry that waits is in the file when `put` returns. The mirror is a copy of
+what is durable elsewhere, and is written behind, in order. What the file's disk does not take stays in memory.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from runbooks.journal.errors import JournalUnavailable
 from runbooks.journal.log import Body
 from runbooks.journal.records import canonical, stamp
 from runbooks.journal.sqlite import SqliteEngine
 from runbooks.model import Event, Phase
+
+BEHIND_S = 0.05  # a mirrored entry is on its way for so long, and shares one commit with all that came meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,74 +53,140 @@ class Entry:
         return Event(**{**asdict(self), "ts": datetime.fromisoformat(self.ts), "seq": seq})
 
 
-class Spool:
-    """Every method raises JournalUnavailable when the local disk fails."""
+Kept = tuple[Entry, bool]  # and whether the journal has taken it
+_WAITING = "drained IS NULL"
 
-    def __init__(self, engine: SqliteEngine) -> None:
-        self._engine = engine
+
+class Spool:
+    """The file is made when the first entry needs it, or by `ready`. Reading raises JournalUnavailable."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: SqliteEngine | None = None
+        self._turn = asyncio.Lock()  # between memory and file
+        self._unwritten: list[Kept] = []
+        self._taken: dict[str, str] = {}  # uid and moment, of what the file still calls waiting
+        self._writer: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        return cls(await SqliteEngine.open(path, "spool"))
+        """Open or create the file at once. Raises UnfitStorage, JournalUnavailable."""
+        spool = cls(path)
+        await spool._opened()
+        return spool
 
     async def close(self) -> None:
-        await self._engine.close()
+        await self.settle()
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.wait({self._writer})
+        if self._file is not None:
+            await self._file.close()
 
-    async def put(self, entry: Entry) -> None:
-        """Keep an entry until the journal takes it. Durable when this returns."""
-        await self._engine.transact(_insert(entry, None))
+    # -- writing
 
-    async def mirror(self, event: Event) -> None:
-        """Keep an entry that the journal has taken: a server can lose what it acknowledged."""
-        await self._engine.transact(_insert(Entry.of(event), stamp(event.ts)))
+    async def put(self, entry: Entry) -> bool:
+        """Keep an entry until the journal takes it. False: only in memory, and tried again with every further one."""
+        self._unwritten.append((entry, False))
+        return await self.settle()
+
+    async def put_durably(self, entry: Entry) -> None:
+        """Keep an entry in the file behind all that came before it, or raise JournalUnavailable and keep nothing."""
+        async with self._turn:
+            self._unwritten.append(kept := (entry, False))
+            try:
+                await self._write()
+            except JournalUnavailable:
+                self._unwritten = [other for other in self._unwritten if other is not kept]
+                raise
+
+    def mirror(self, event: Event) -> None:
+        """Keep an entry that the journal has taken, soon: a server can lose what it acknowledged."""
+        self._unwritten.append((Entry.of(event), True))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_behind(), name="mirror of the journal")
+
+    async def took(self, entry: Entry, moment: datetime) -> None:
+        """Note that the journal has taken a waiting entry."""
+        self._taken[entry.uid] = stamp(moment)
+        await self.settle()
+
+    async def settle(self) -> bool:
+        """Write what is in memory. False: the disk does not take it, and it stays there."""
+        async with self._turn:
+            try:
+                await self._write()
+            except JournalUnavailable:
+                return False
+        return True
+
+    async def _write_behind(self) -> None:
+        while self._unwritten:
+            await asyncio.sleep(BEHIND_S)
+            if not await self.settle():
+                return
+
+    async def _write(self) -> None:
+        batch, taken = tuple(self._unwritten), dict(self._taken)
+        if batch or taken:
+            await (await self._opened()).transact(_store(batch, taken))
+            del self._unwritten[: len(batch)]
+            self._taken = {uid: moment for uid, moment in self._taken.items() if uid not in taken}
+
+    async def _opened(self) -> SqliteEngine:
+        if self._file is None:
+            self._file = await SqliteEngine.open(self._path, "spool")
+        return self._file
+
+    # -- reading
 
     async def waiting(self, run_id: str) -> list[Entry]:
         """Return what the journal has not taken, in the order in which it happened."""
-        return await self._engine.query(_entries("run_id = ? AND drained IS NULL", run_id))
+        return [entry for entry, taken in await self._kept(f"{_WAITING} AND run_id = ?", run_id) if not taken]
 
     async def runs_waiting(self) -> list[str]:
-        return await self._engine.query(_runs())
+        return sorted({entry.run_id for entry, taken in await self._kept(_WAITING) if not taken})
 
     async def acknowledged(self, run_id: str) -> list[Entry]:
         """Return this host's own entries that the journal has once taken, in their order."""
-        kept = await self._engine.query(_entries("run_id = ? AND drained IS NOT NULL", run_id))
-        return sorted((entry for entry in kept if entry.seq), key=lambda entry: entry.seq)
+        kept = [entry for entry, taken in await self._kept("run_id = ?", run_id) if taken and entry.seq]
+        return sorted(kept, key=lambda entry: entry.seq)
 
     async def summary(self) -> list[tuple[str, Entry, int]]:
         """Return each open run of this host: its id, its newest entry here, how many of its entries wait."""
         newest: dict[str, Entry] = {}
         waiting: Counter[str] = Counter()
-        for entry, drained in await self._engine.query(_all()):
+        for entry, taken in await self._kept("TRUE"):
             newest[entry.run_id] = entry
-            waiting[entry.run_id] += not drained
+            waiting[entry.run_id] += not taken
         return [(run, last, waiting[run]) for run, last in newest.items() if last.kind != "run.closed"]
 
-    async def took(self, entry: Entry, moment: datetime) -> None:
-        """Note that the journal has taken a waiting entry."""
-        await self._engine.transact(_took(entry, stamp(moment)))
+    async def _kept(self, where: str, *run_id: str) -> list[Kept]:
+        async with self._turn:
+            written = await self._written(where, *run_id)
+            memory = [kept for kept in self._unwritten if kept[0].run_id in (run_id or {kept[0].run_id})]
+            return [(entry, taken or entry.uid in self._taken) for entry, taken in (*written, *memory)]
+
+    async def _written(self, where: str, *run_id: str) -> list[Kept]:
+        if self._file is None and not await asyncio.to_thread(self._path.exists):
+            return []
+        try:
+            file = await self._opened()
+        except JournalUnavailable:
+            return []  # what this console could never open holds nothing of its own
+        return await file.query(_stored(where, run_id))
 
 
-def _insert(entry: Entry, drained: str | None) -> Body[None]:
-    yield (
-        "INSERT INTO spool (run_id, uid, ts, payload, drained) VALUES (?, ?, ?, ?, ?)",
-        (entry.run_id, entry.uid, entry.ts, canonical(asdict(entry)), drained),
-    )
+def _store(batch: Sequence[Kept], taken: Mapping[str, str]) -> Body[None]:
+    for entry, acknowledged in batch:
+        yield (
+            "INSERT INTO spool (run_id, uid, ts, payload, drained) VALUES (?, ?, ?, ?, ?)",
+            (entry.run_id, entry.uid, entry.ts, canonical(asdict(entry)), entry.ts if acknowledged else None),
+        )
+    for uid, moment in taken.items():
+        yield "UPDATE spool SET drained = ? WHERE uid = ? AND drained IS NULL", (moment, uid)
 
 
-def _entries(where: str, run_id: str) -> Body[list[Entry]]:
-    rows = yield f"SELECT payload FROM spool WHERE {where} ORDER BY n", (run_id,)  # noqa: S608 - one of two constants
-    return [Entry(**json.loads(row[0])) for row in rows]
-
-
-def _all() -> Body[list[tuple[Entry, bool]]]:
-    rows = yield "SELECT payload, drained IS NOT NULL FROM spool ORDER BY n", ()
+def _stored(where: str, run_id: Sequence[str]) -> Body[list[Kept]]:
+    rows = yield f"SELECT payload, drained IS NOT NULL FROM spool WHERE {where} ORDER BY n", run_id  # noqa: S608 - one of our constants
     return [(Entry(**json.loads(payload)), bool(drained)) for payload, drained in rows]
-
-
-def _runs() -> Body[list[str]]:
-    rows = yield "SELECT DISTINCT run_id FROM spool WHERE drained IS NULL ORDER BY run_id", ()
-    return [row[0] for row in rows]
-
-
-def _took(entry: Entry, moment: str) -> Body[None]:
-    yield "UPDATE spool SET drained = ? WHERE uid = ? AND drained IS NULL", (moment, entry.uid)

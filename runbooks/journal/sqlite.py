@@ -25,6 +25,7 @@ BUSY_S = 5.0
 POLL_S = 0.2  # 0.26 % of a core, measured; p50 111 ms from another console's commit to this one's screen
 # WAL needs memory shared between the processes that open the file: no network file system has that.
 REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"})
+_CONTENDED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 
 
 class SqliteEngine:
@@ -169,8 +170,8 @@ def _use_wal(db: sqlite3.Connection, path: Path) -> None:
     while True:
         try:
             mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _CONTENDED or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -64,8 +63,8 @@ class Journal:
     ) -> Self:
         """Open or create the journal in a local file, or in a PostgreSQL database for several hosts.
 
-        `now` gives UTC, on any thread. `spool` is a local file for a shared journal's outages: with it a driver
-        holds through one, without it an outage is an error. `signer` signs this person's approvals.
+        `now` gives UTC, on any thread. `spool` is a local file for the journal's outages: with it a driver holds
+        through one, without it an outage is an error. `signer` signs this person's approvals.
         Raises UnfitStorage.
 
         `redact` returns a copy of an entry's data without secrets: nothing that is written here can be
@@ -75,8 +74,8 @@ class Journal:
         journal = cls(engine, identity, now, new_id, redact, signer)
         try:
             await engine.transact(journal._register())
-            if spool is not None and engine.lease_s is not None:
-                journal.spool = await Spool.open(spool)
+            if spool is not None:
+                journal.spool = Spool(spool) if engine.lease_s is None else await Spool.open(spool)
         except BaseException:
             await journal.close()
             raise
@@ -233,9 +232,8 @@ class Journal:
         if view.closed:
             del self._views[event.run_id]
         self._pulse.beat()
-        if self.spool is not None:
-            with suppress(JournalUnavailable):  # the journal has it: a full disk here is no reason to stop
-                await self.spool.mirror(event)
+        if self.spool is not None and self.lease_s is not None:  # a file on this host cannot lose what it took
+            self.spool.mirror(event)
         return event
 
     def _alive(self, other: Identity) -> bool:

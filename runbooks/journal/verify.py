@@ -81,6 +81,6 @@ def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> tuple[int, 
 
 
 def _bad_anchor(rows: Sequence[Row], anchor: str | None) -> tuple[int, str] | None:
-    if anchor is None or any(row[-1] == anchor for row in rows):
+    if anchor is None or any(row[-2] == anchor for row in rows):
         return None
     return len(rows), f"the anchored head {anchor} is not in this chain: entries were written anew, with their hashes"

@@ -147,7 +147,7 @@ class Stage:
 
     @asynccontextmanager
     async def console(
-        self, where: Path, user: str = "alice", *, fate: Fate | None = None, dead: bool = False
+        self, where: Path | str, user: str = "alice", *, fate: Fate | None = None, dead: bool = False
     ) -> AsyncIterator[tuple[Journal, Engine]]:
         """A console on a journal, which dies as `fate` says. `dead`: to the next one it is a process that is gone."""
         journal = await MortalJournal.open(where, identity=here(user, dead=dead), now=utc, new_id=new_id)
@@ -161,7 +161,7 @@ class Stage:
             journal.moment = lambda _name: None
             await journal.close()
 
-    async def completed(self, where: Path, fate: Fate | None = None) -> str:
+    async def completed(self, where: Path | str, fate: Fate | None = None) -> str:
         """Run the book without a death."""
         async with self.console(where, fate=fate) as (journal, engine):
             row = await journal.create_run(self.new_run)
@@ -169,7 +169,7 @@ class Stage:
             assert view.state == "COMPLETED", (view.state, view.why, view.question)
         return row.run_id
 
-    async def live_and_die(self, where: Path, new: NewRun, fate: Fate) -> str:
+    async def live_and_die(self, where: Path | str, new: NewRun, fate: Fate) -> str:
         """Begin a run and drive it until the fatal moment; return its id."""
         async with self.console(where, fate=fate, dead=True) as (journal, engine):
             row = await journal.create_run(new)
@@ -178,7 +178,7 @@ class Stage:
                 await engine.drive(row.run_id, row.fence)
         return row.run_id
 
-    async def turn_round_and_die(self, where: Path, run_id: str, fate: Fate) -> None:
+    async def turn_round_and_die(self, where: Path | str, run_id: str, fate: Fate) -> None:
         """Take an interrupted run over, turn it round, and die on the way back."""
         async with self.console(where, "bob", fate=fate, dead=True) as (journal, engine):
             fence = await journal.claim(run_id)
@@ -187,7 +187,7 @@ class Stage:
                 await engine.drive(run_id, fence)
 
 
-async def staged(book: str, where: Path) -> Stage:
+async def staged(book: str, where: Path | str) -> Stage:
     """The book on a network of its own; of a book that undoes another, after a run of that one."""
     undone = shipped(book).undoes
     if not undone:

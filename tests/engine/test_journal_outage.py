@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from runbooks.effects import Finding
+from runbooks.effects import Finding, Reading
 from runbooks.engine import view_of
 from runbooks.journal import Event, FenceLost, Journal, UnknownRun
 from runbooks.journal.drain import deliver_leftovers
-from tests.engine.little_device import Died, World, book, console, until
+from tests.engine.little_device import Died, World, act, book, console, until
 from tests.engine.shared_journal import Wire, elsewhere
+from tests.engine.watcher import Watcher
 from tests.postgres import Cluster
 
 pytestmark = pytest.mark.postgres
-
-
-@dataclass
-class Watcher:
-    """The person at the console during the outage: what they were told, what they say."""
-
-    reason: str | None = None
-    writes_again: list[bool] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-
-    def holding(self, _run_id: str, why: str) -> None:
-        assert "unavailable" in why
-        self.told.append("holding")
-
-    def returned(self, _run_id: str, _away_s: float, spooled: int) -> None:
-        self.told.append(f"returned {spooled}")
-
-    async def break_glass(self, _run_id: str) -> str | None:
-        self.told.append("asked")
-        return self.reason
-
-    async def write_again(self, _run_id: str, lost: int) -> bool:
-        self.told.append(f"lost {lost}")
-        return self.writes_again.pop(0)
 
 
 def stops(world: World, cluster: Cluster, at: str, answer: Finding | None = None) -> None:
@@ -139,6 +116,112 @@ async def test_broken_glass_finishes_the_work_and_tells_it_all(
         *("act.intent", "act.result", "cmd.confirm", "act.intent", "act.result"),
     ]
     assert kinds[-1] == "run.closed"
+
+
+async def test_glass_is_not_broken_once_the_lease_is_over(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    """The reason was typed too late: by then another console may drive, and both would act."""
+    world, watcher = World(), Watcher(reason="both ports dark", types_after_s=3.0)
+    stops(world, pg_cluster, "after v6 of do egress")
+    settings: dict[str, Any] = {"lease_s": 0.5, "spool": tmp_path / "spool.db", "outage": watcher}
+    async with console(pg_database, world, **settings) as (journal, engine):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            await until(lambda: any("lease of 0.5 s has run out" in told for told in watcher.told), "refused", 20)
+            assert (sent(world), driving.done()) == (["egress"], False)
+            assert journal.spool is not None
+            kinds = {entry.kind for entry in await journal.spool.waiting(row.run_id)}
+            assert kinds == {"act.result", "verify.ok"}
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        await until(lambda: "returned 2" in watcher.told, "the journal is back", 20)
+        await journal.append(row.run_id, "cmd.resume")
+        assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
+
+
+async def test_glass_that_was_broken_in_time_stays_broken(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    """It is begun within the lease, and goes on after it."""
+    world, watcher = World(), Watcher(reason="both ports dark")
+    stops(world, pg_cluster, "after v6 of do egress")
+
+    async def long() -> Finding:
+        await asyncio.sleep(1.2)
+        return Finding(True)
+
+    world.answers["wait empty"] = long
+    async with console(pg_database, world, lease_s=1, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        await until(lambda: any(told.startswith("returned") for told in watcher.told), "the journal is back", 20)
+        await journal.append(row.run_id, "cmd.resume")
+        assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
+
+
+GUARD = {"name": "seen", "policy": "hold", "k": 2, "n": 3}
+
+
+async def test_act_behind_broken_glass_is_guarded(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    """The first act without the journal does harm: the guard stops the second, from what is known here alone."""
+    world, watcher = World(), Watcher(reason="both ports dark")
+
+    async def harm() -> Reading:
+        return Reading("return" not in sent(world), "flows fell")
+
+    async def patient() -> Finding:
+        await until(lambda: journal.spool is not None and "asked" in watcher.told, "the glass is broken", 20)
+        await asyncio.sleep(0.5)  # a wait takes its time, and a guard looks meanwhile
+        return Finding(True)
+
+    each = [act("egress"), act("return", guards=[GUARD]), {"id": "empty", "kind": "wait_until", "timeout_s": 20}]
+    world.answers |= {"wait empty": patient, "guard seen": harm}
+    stops(world, pg_cluster, "after v6 of do egress")
+    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+        row = await journal.create_run(book({"steps": [*each, act("shut")]}))
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            assert journal.spool is not None
+            kinds: list[str] = []
+            async with asyncio.timeout(20):
+                while "guard.tripped" not in kinds:
+                    kinds = [entry.kind for entry in await journal.spool.waiting(row.run_id)]
+                    await asyncio.sleep(0.01)
+            assert sent(world) == ["egress", "return"]
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        await until(lambda: any(told.startswith("returned") for told in watcher.told), "the journal is back", 20)
+        async with console(pg_database, World(), "bob") as (other, _):
+            assert (await view_of(other, row.run_id)).state == "PAUSED"
+            assert sent(world) == ["egress", "return"]
+            await other.append(row.run_id, "cmd.abort")
+        assert (await asyncio.wait_for(driving, 20)).state == "ROLLED_BACK"
+    assert (await read(pg_database, row.run_id))[1]
+
+
+async def test_dead_men_are_extended_through_an_outage(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
+    """The console lives: that it cannot write is no reason to put the step back under the traffic."""
+    world, watcher = World(), Watcher()
+    stops(world, pg_cluster, "after v6 of do egress")
+    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+        row = await journal.create_run(book({"steps": [act("egress", deadman_s=0.6), act("shut")]}))
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        try:
+            await until(lambda: "asked" in watcher.told, "it holds before the next act", 20)
+            begun = world.extended
+            await until(lambda: world.extended >= begun + 7, "more than two of its lives", 20)
+            assert (world.fired, len(world.timers), driving.done()) == ([], 1, False)
+        finally:
+            await asyncio.to_thread(pg_cluster.start)
+        assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
+    assert (world.fired, world.timers) == ([], {})
+    assert sent(world) == ["egress", "shut"]
 
 
 async def test_taken_over_meanwhile_it_reports_late_and_stops(

@@ -11,7 +11,7 @@ async def test_reason_typed_at_the_screen_reaches_the_run_that_holds() -> None:
     person = ScreenOperator()
     assert not person.break_it("too early")
     person.holding("R-1", "journal away")
-    waiting = asyncio.create_task(person.break_glass("R-1"))
+    waiting = asyncio.create_task(person.break_glass("R-1", 12))
     await asyncio.sleep(0)
     assert "HOLD R-1: journal away" in person.holds["R-1"]
     assert person.break_it("both ports dark")
