@@ -67,7 +67,7 @@ class InterlockApp(App[None], inherit_bindings=False):
         Binding("question_mark", "help", "help", id="app.help", key_display="?"),
         Binding("1", "view('pulse')", "Pulse", id="view.pulse"),
         Binding("2", "view('pulse')", "Paths", id="view.paths", show=False),
-        Binding("3", "view('books')", "Runbooks", id="view.runbooks"),
+        Binding("3", "view('books')", "Runbooks", id="view.books"),
         Binding("4", "view('run')", "Run", id="view.run"),
         Binding("colon", "command", "command", id="app.command", key_display=":"),
         Binding("space", "freeze", "freeze", id="app.freeze", key_display="space"),
