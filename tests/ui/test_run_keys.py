@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -277,3 +278,14 @@ async def test_3_plans_a_runbook_with_the_names_of_the_site(world: World) -> Non
         assert await world.desk.journal.runs() == []
         await pilot.press(*"port-a", "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it is run")
+
+
+async def test_what_is_typed_right_after_enter_belongs_to_the_next_field(world: World) -> None:
+    app = world.app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("3", "enter")
+        await asked(app, Form)
+        for key in (*"port-a", "enter", *"CHG1"):  # all of it is there before the first is handled, as when pasted
+            app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await pilot.pause()
+        await wait_for(lambda: [each.value for each in app.screen.query(Input)] == ["port-a", "CHG1"], "each its own")
