@@ -13,8 +13,9 @@ PRELUDE = """
 import asyncio, json, os, sys, time
 from pathlib import Path
 from runbooks.journal import JournalError, LockHeld
+from runbooks.journal.where import parse
 from tests.engine.little_device import World, act, book, console
-path = Path(sys.argv[1])
+path = parse(sys.argv[1])
 def say(**what):
     print(json.dumps(what), flush=True)
 def told():

@@ -10,12 +10,12 @@ import asyncio
 import os
 import signal
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from runbooks.engine import view_of
 from runbooks.journal import DriverAlive
+from runbooks.journal.where import Where
 from tests.engine.children import children
 from tests.engine.little_device import World, console
 
@@ -44,12 +44,11 @@ SETTLE_S = 1.0
 
 
 @pytest.mark.parametrize(("window_s", "applied"), [(0.5, []), (60.0, [["shut", "do"]])], ids=["window", "no-window"])
-async def test_the_stale_effect_of_a_thawed_console(tmp_path: Path, window_s: float, applied: list[list[str]]) -> None:
-    path = tmp_path / "journal.db"
-    with children(FROZEN.replace("SETTLE_S", str(SETTLE_S)), str(path), str(window_s)) as (zombie,):
+async def test_the_stale_effect_of_a_thawed_console(where: Where, window_s: float, applied: list[list[str]]) -> None:
+    with children(FROZEN.replace("SETTLE_S", str(SETTLE_S)), str(where), str(window_s)) as (zombie,):
         assert zombie.heard() == {"at": "before do shut"}
         os.kill(zombie.process.pid, signal.SIGSTOP)
-        async with console(path, World(), "bob") as (journal, engine):
+        async with console(where, World(), "bob") as (journal, engine):
             run = (await journal.runs())[0].run_id
             with pytest.raises(DriverAlive):
                 await journal.claim(run)  # frozen is not dead
