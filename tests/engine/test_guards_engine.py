@@ -101,7 +101,13 @@ class Sight:
 async def test_a_guard_that_is_clear_is_said_before_the_act_and_again_of_what_it_made(file: Path, world: World) -> None:
     world.answers["guard seen"] = Sight(GOOD)
     async with console(file, world) as (journal, engine):
+        world.answers["wait empty"] = until_set(told := asyncio.Event())
         run = await begin(journal, engine, steps(guard()))
+        async with asyncio.timeout(10):
+            async for event in journal.follow(run.run_id):
+                if event.kind == "guard.clear" and event.seq > (await run.heard("verify.ok")).seq:
+                    break
+        told.set()
         assert (await run.ended()).state == "COMPLETED"
         kinds = await run.kinds()
         seen = (await run.view()).guards["seen"]

@@ -41,6 +41,7 @@ act.unknown      .        unknown  unknown  .        .        .        .        
 verify.ok        .        .        .        done     .        .        .        .
 verify.timeout   .        .        .        failed   .        .        .        .
 deadman.fired    .        .        .        observe  .        .        observe  .
+late.deadman.fired  .      .        .        observe  .        .        observe  .
 late.act.result  intent   .        intent   .        intent   intent   acted    intent
 redo             .        .        .        .        pending  pending  .        .
 accept           .        .        .        .        acted    acted    .        .
