@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.journal import LockHeld
+from runbooks.book import parse, shipped
+from runbooks.journal import LockHeld, NewRun
+from runbooks.plan import compile_plan
 from tests.engine.children import children
 from tests.engine.little_device import World, book, console
+from tests.engine.little_network import LittleScene
+from tests.sample import REFERENCE
 
 RACERS, ROUNDS = 8, 100
 
@@ -73,3 +77,28 @@ async def test_of_eight_processes_one_wins_each_of_a_hundred_rounds(tmp_path: Pa
 def held(path: Path) -> set[str]:
     with closing(sqlite3.connect(path)) as db:
         return {name for (name,) in db.execute("SELECT resource FROM res_lock WHERE run_id IS NOT NULL")}
+
+
+CALLER = """
+runbook: caller
+version: 1
+title: Drain by another book
+purpose: To see that a called book takes its locks.
+target: port
+parameters:
+  port: {type: port, help: the port}
+steps:
+  - {id: inner, kind: call, book: drain-port, with: {port: "${port}"}}
+"""
+
+
+async def test_a_called_book_takes_its_own_locks_and_bypasses_none(tmp_path: Path) -> None:
+    moment = LittleScene().moment()
+    called = compile_plan(shipped("drain-port"), {"port": "port-a"}, moment, REFERENCE.read_text())
+    caller = compile_plan(parse(CALLER, "caller.yaml"), {"port": "port-a"}, moment, REFERENCE.read_text())
+    assert set(called.locks) <= set(caller.locks)
+    async with console(tmp_path / "journal.db", World()) as (journal, _):
+        first = await journal.create_run(NewRun("drain-port", "1", called.definition(), locks=called.locks))
+        with pytest.raises(LockHeld) as refused:
+            await journal.create_run(NewRun("caller", "1", caller.definition(), locks=caller.locks))
+        assert refused.value.run_id == first.run_id
