@@ -40,14 +40,24 @@ class Sentry:
     async def __aenter__(self) -> Self:
         guarded = any(step.guards for step in self._hold.steps.values())
         work = self._watch() if guarded else asyncio.sleep(0)
+        self._driver = asyncio.current_task()
         self._task = asyncio.create_task(work, name=f"guards {self._hold.run_id}")
+        self._task.add_done_callback(self._ended)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._task.remove_done_callback(self._ended)
         self._task.cancel()
         await asyncio.wait({self._task})
+        if not self._task.cancelled() and (bug := self._task.exception()):
+            raise bug
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A watch that died of a bug takes the driver with it: it must not go on, nor wait for a word, unguarded."""
+        if self._driver is not None and not task.cancelled() and task.exception():
+            self._driver.cancel()
 
     async def _watch(self) -> None:
         while not self._view.closed:

@@ -313,3 +313,15 @@ async def test_a_new_driver_looks_for_itself(file: Path, world: World) -> None:
         assert ("shut", "do") not in world.device.ledger
         sight.now = GOOD
         assert (await again.ended()).state == "COMPLETED"
+
+
+async def test_a_watch_that_dies_of_a_bug_ends_the_drive_with_it(file: Path, world: World) -> None:
+    class Buggy(World):
+        async def look(self, *_: Any) -> Any:
+            return None  # no mapping: an error in the watch itself, not in a guard
+
+    async with console(file, Buggy()) as (journal, engine):
+        run = await begin(journal, engine, steps(guard()))
+        with pytest.raises(AttributeError):
+            await run.ended()
+        assert "act.intent" not in await run.kinds()
