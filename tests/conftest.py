@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ from tests import postgres
 # CI runs on shared cores: a slow example is not a bug.
 settings.register_profile("interlock", deadline=None, print_blob=True)
 settings.load_profile("interlock")
+
+# A runner in the background may be deaf to these, and what is started here would inherit that: signals are tested.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 def _frr() -> str | None:
