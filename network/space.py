@@ -16,7 +16,7 @@ Net = tuple[int, int]
 @lru_cache(maxsize=8192)
 def net(text: str) -> Net:
     """The prefix that is written like that."""
-    network = IPv4Network(text)
+    network = IPv4Network(text, strict=False)  # a table may hold anything; host bits say nothing of a route
     return int(network.network_address), network.prefixlen
 
 

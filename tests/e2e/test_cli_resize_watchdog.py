@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from lab.client import LabClient
 from tests.e2e.embedded_lab import Cli, descendants, lab_up, until
+from tests.e2e.killing import journal
 from tests.e2e.router_login import silence
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
@@ -47,6 +50,19 @@ def watchdogs(pid: int) -> set[int]:
     return {each for each in descendants(pid) if b"console.watchdog" in cmdline(each)}
 
 
+def frozen_idle(cli: Cli, pid: int) -> bool:
+    """Stop it, unless that would be in the middle of a write: a frozen lock of SQLite's is another test's matter."""
+    os.kill(pid, signal.SIGSTOP)
+    with contextlib.closing(sqlite3.connect(journal(cli), timeout=0, isolation_level=None)) as db:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+            return False
+    return True
+
+
 def cmdline(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -69,7 +85,7 @@ def test_a_frozen_console_is_followed_by_its_watchdog_which_puts_the_old_rate_ba
     before = rates(cli)
     running = resizing(cli, 1200)
     until("the update is taken", lambda: rates(cli) == [*before, 1200], 60.0)
-    os.kill(running.pid, signal.SIGSTOP)
+    until("it is frozen, and holds nothing of the journal", lambda: frozen_idle(cli, running.pid), 20.0)
     frozen = time.monotonic()
     until("the watchdog puts it back", lambda: rates(cli) == [*before, 1200, 1000], WINDOW_S + ACT_S)
     assert time.monotonic() - frozen >= SILENCE_S, "not before its time"
