@@ -73,9 +73,15 @@ class Planner:
         return compile_plan(book, parameters, moment, chosen.loaded.text)
 
     async def _looked(self) -> Snapshot:
-        """What is known once every router has answered lately, or LOOK_S have passed: old tables make a guess."""
+        """What is known once every router has answered lately and every way back is known, or LOOK_S have passed.
+
+        Old tables make a guess; and a baseline that was unknown can never be proven to be back.
+        """
         scene, deadline = self._scene, utc_now() + timedelta(seconds=LOOK_S)
-        while any(cloud.unseen_routers for cloud in judge(scene.site, scene.snapshot, utc_now()).clouds):
+        while any(
+            cloud.unseen_routers or not cloud.way_back.paths
+            for cloud in judge(scene.site, scene.snapshot, utc_now()).clouds
+        ):
             left_s = (deadline - utc_now()).total_seconds()
             if left_s <= 0:
                 break

@@ -50,7 +50,14 @@ def forced(cli: Cli, watch: Observer) -> Forced:
 
 @pytest.fixture(scope="module")
 def back(cli: Cli, forced: Forced) -> Result:
-    return cli.run("run", "failback", "cloud=azure", "--write", "--yes", "--json", timeout_s=120)
+    """As a person does it: while the primary is not proven stable it is refused, and asked for again."""
+
+    def permitted() -> Result | None:
+        result = cli.run("run", "failback", "cloud=azure", "--write", "--yes", "--json", timeout_s=120)
+        return None if result.code == 4 else result
+
+    result: Result = until("failback is permitted", permitted, 90.0)
+    return result
 
 
 def ways(document: Document, name: str) -> tuple[list[str], list[str]]:
