@@ -45,7 +45,8 @@ def made(cli: Cli, done: str, change: str) -> Iterator[Callable[[Callable[[Defin
     for run in runs:
         state = cli.show(run)["state"]
         if state == "COMPLETED" or not cli.show(run)["closed"]:
-            assert cli.run("rollback", run, "--write", "--yes").code == 0
+            back = cli.run("rollback", run, "--write", "--yes")
+            assert back.code == 0 or f"{run} was put back by" in back.err, back.err
 
 
 Make = Callable[..., str]
@@ -196,14 +197,16 @@ def test_an_approval_needs_a_second_person_and_says_what_it_approves(cli: Cli, m
 
 
 def test_a_decision_names_its_question_and_drives_on_with_write(cli: Cli, made: Make) -> None:
-    run = made()
-    process = driven(cli, run)
-    reached(cli, run, "act.intent", "move-azure")
-    process.kill()
-    process.wait()
-    asked = ended(driven(cli, run))
-    if asked.code == 0:  # the act had ended before the kill: nothing was open
-        pytest.skip("killed after its act")
+    for _ in range(5):  # it may be killed after its act has ended, and then nothing is open
+        run = made()
+        process = driven(cli, run)
+        reached(cli, run, "act.intent", "move-azure")
+        process.kill()
+        process.wait()
+        asked = ended(driven(cli, run))
+        if asked.code != 0:
+            break
+        cli.ok("rollback", run, "--write", "--yes")
     assert asked.code == 6, asked.err
     question = cli.show(run)["question"]
     assert f"interlock decide {run} redo|accept|skip|rollback --reply-to {question['seq']} --write" in asked.err
