@@ -44,7 +44,12 @@ def _tmux() -> str | None:
     return None if shutil.which("tmux") else "no tmux"
 
 
+def _disk() -> str | None:
+    return None if sys.platform == "linux" and os.geteuid() == 0 else "a disk of its own needs Linux and root"
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
+    "disk": _disk,
     "frr": _frr,
     "vault": _vault,
     "tmux": _tmux,

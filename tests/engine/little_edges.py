@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
-from connectors.routers.frr_config import read_clause
 from lab.embedded.config import Config
 from lab.embedded.editor import apply
 from lab.embedded.policy import Route, compile_map
@@ -18,14 +17,14 @@ from network.measured import MtuResult
 from network.observation import Advert, Advertised, HubPreference, Kind, Link, Load, Observation, Rides
 from runbooks.book import shipped
 from runbooks.plan import Plan, compile_plan
-from tests.engine.little_network import IDLE, LOADS, SITE, LittleScene
+from tests.engine.little_network import IDLE, LOADS, SITE, LittleScene, Remembering
 from tests.sample import REFERENCE, routes, seen
 
 HALVES = ("10.10.0.0/17", "10.10.128.0/17", "10.11.0.0/17", "10.11.128.0/17")
 
 
 @dataclass
-class Edge:
+class Edge(Remembering):
     """A router that applies lines as FRR does and refuses what FRR refuses; `failures` are raised instead, in turn."""
 
     config: Config
@@ -38,45 +37,10 @@ class Edge:
     def text(self) -> str:
         return self.config.render()
 
-    async def running_config(self) -> str:
-        if self.unreadable is not None:
-            raise self.unreadable
-        return self.text
-
     async def configure(self, lines: tuple[str, ...]) -> None:
         self._fail()
         apply(self.config, lines)
         self.sent += lines
-
-    async def execute(self, command: str) -> None:
-        self._fail()
-        self.sent.append(command)
-
-    async def arm(self, timer: str, seconds: float, lines: tuple[str, ...], clears: tuple[str, ...]) -> None:
-        self._fail()
-        self.timers[timer] = (seconds, lines, clears)
-
-    async def extend(self, timer: str, seconds: float) -> str:
-        self._fail()
-        if timer not in self.timers:
-            return "absent"
-        self.timers[timer] = (seconds, *self.timers[timer][1:])
-        return "armed"
-
-    async def armed(self) -> tuple[str, ...]:
-        if self.unreadable is not None:
-            raise self.unreadable
-        return tuple(self.timers)
-
-    async def confirm(self, timer: str) -> str:
-        self._fail()
-        return "armed" if self.timers.pop(timer, None) else "absent"
-
-    def preference(self, session: str) -> int:
-        policy = SITE.session(session).policy
-        assert policy is not None
-        lines = read_clause(self.text, policy.import_map, policy.import_seq).lines
-        return next(int(line.split()[-1]) for line in lines if "local-preference" in line)
 
     def announced(self, session: str) -> tuple[str, ...]:
         """What the session's export map lets out of what the router originates."""
@@ -88,10 +52,6 @@ class Edge:
         """What our other router gets of it."""
         out = compile_map(self.config, "IBGP-OUT")
         return tuple(str(prefix) for prefix in networks(self.config) if out.apply(Route(IPv4Network(prefix))))
-
-    def _fail(self) -> None:
-        if self.failures and (failure := self.failures.pop(0)) is not None:
-            raise failure
 
 
 @dataclass

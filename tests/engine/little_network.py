@@ -25,32 +25,19 @@ LOADS = {"azure": 800.0, "aws": 500.0}  # Mbps, in plus out
 IDLE = 0.02
 
 
-@dataclass
-class LittleRouter:
-    """Keeps a running configuration and says what was sent to it; `failures` are raised instead, in turn."""
+class Remembering:
+    """What every router in memory does alike: it remembers what was sent, keeps timers, and fails when told to."""
 
     text: str
-    sent: list[str] = field(default_factory=list)
-    failures: list[Exception | None] = field(default_factory=list)
-    unreadable: Exception | None = None
-    timers: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    sent: list[str]
+    failures: list[Exception | None]
+    unreadable: Exception | None
+    timers: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]]
 
     async def running_config(self) -> str:
         if self.unreadable is not None:
             raise self.unreadable
         return self.text
-
-    async def configure(self, lines: tuple[str, ...]) -> None:
-        self._fail()
-        self.sent += lines
-        clause: Clause | None = None
-        for line in lines:
-            if line.startswith("route-map "):
-                clause = read_clause(self.text, line.split()[1], int(line.split()[3]))
-                continue
-            assert clause is not None
-            after = applied(clause, [line])
-            self.text, clause = self.text.replace(clause.text + "\nexit", after.text + "\nexit"), after
 
     async def execute(self, command: str) -> None:
         self._fail()
@@ -82,15 +69,38 @@ class LittleRouter:
         lines = read_clause(self.text, policy.import_map, policy.import_seq).lines
         return next(int(line.split()[-1]) for line in lines if "local-preference" in line)
 
+    def _fail(self) -> None:
+        if self.failures and (failure := self.failures.pop(0)) is not None:
+            raise failure
+
+
+@dataclass
+class LittleRouter(Remembering):
+    """Keeps a running configuration and says what was sent to it; `failures` are raised instead, in turn."""
+
+    text: str
+    sent: list[str] = field(default_factory=list)
+    failures: list[Exception | None] = field(default_factory=list)
+    unreadable: Exception | None = None
+    timers: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+
+    async def configure(self, lines: tuple[str, ...]) -> None:
+        self._fail()
+        self.sent += lines
+        clause: Clause | None = None
+        for line in lines:
+            if line.startswith("route-map "):
+                clause = read_clause(self.text, line.split()[1], int(line.split()[3]))
+                continue
+            assert clause is not None
+            after = applied(clause, [line])
+            self.text, clause = self.text.replace(clause.text + "\nexit", after.text + "\nexit"), after
+
     def prepends(self, session: str) -> int:
         policy = SITE.session(session).policy
         assert policy is not None
         lines = read_clause(self.text, policy.export_map, policy.export_seq).lines
         return next((line.count("65010") for line in lines if "prepend" in line), 0)
-
-    def _fail(self) -> None:
-        if self.failures and (failure := self.failures.pop(0)) is not None:
-            raise failure
 
 
 @dataclass

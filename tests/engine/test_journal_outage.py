@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -149,7 +150,8 @@ async def test_glass_that_was_broken_in_time_stays_broken(
     stops(world, pg_cluster, "after v6 of do egress")
 
     async def long() -> Finding:
-        await asyncio.sleep(1.2)
+        begun = monotonic()
+        await until(lambda: monotonic() > begun + 1, "the lease of one second is over", 10)
         return Finding(True)
 
     world.answers["wait empty"] = long
@@ -177,7 +179,8 @@ async def test_act_behind_broken_glass_is_guarded(pg_cluster: Cluster, pg_databa
 
     async def patient() -> Finding:
         await until(lambda: journal.spool is not None and "asked" in watcher.told, "the glass is broken", 20)
-        await asyncio.sleep(0.5)  # a wait takes its time, and a guard looks meanwhile
+        looks = world.looks
+        await until(lambda: world.looks >= looks + 5, "the guard has looked often enough to trip", 20)
         return Finding(True)
 
     each = [act("egress"), act("return", guards=[GUARD]), {"id": "empty", "kind": "wait_until", "timeout_s": 20}]
