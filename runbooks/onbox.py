@@ -10,6 +10,9 @@ from runbooks.model import StepDef
 from runbooks.scene import RouterPort, Scene
 from runbooks.view import Timer
 
+#: From a step's inverse lines on a router, and what runs there before the act, those that take away nobody else's.
+Own = Callable[[StepDef, str, tuple[str, ...], str], tuple[str, ...]]
+
 WATCHDOG = "watchdog"  # the place of a dead-man for systems that keep no timer: a process beside the console
 
 
@@ -25,10 +28,13 @@ def inverse(step: StepDef, router: str) -> tuple[tuple[str, ...], tuple[str, ...
     return lines, tuple(str(send["exec"]) for send in own if "exec" in send)
 
 
-async def arm(scene: Scene, step: StepDef, timer: Timer) -> None:
-    """Arm every router. Raises what the first one that cannot be armed raises."""
+async def arm(scene: Scene, step: StepDef, timer: Timer, own: Own | None = None) -> None:
+    """Arm every router, with what `own` says is the step's alone there. Raises what the first that refuses raises."""
     for name in _boxes(timer):
-        await scene.router(name).arm(timer.id, timer.seconds, *inverse(step, name))
+        lines, clears = inverse(step, name)
+        if own is not None and lines:
+            lines = own(step, name, lines, await scene.router(name).running_config())
+        await scene.router(name).arm(timer.id, timer.seconds, lines, clears)
 
 
 async def extend(scene: Scene, timer: Timer) -> dict[str, str]:

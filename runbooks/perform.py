@@ -55,7 +55,7 @@ class Performer:
             await dogs.prepare(step, timer)
 
     async def arm(self, step: StepDef, timer: Timer) -> None:
-        await onbox.arm(self._scene, step, timer)
+        await onbox.arm(self._scene, step, timer, getattr(VERBS["act"][step.verb], "own", None))
         if dogs := self._dogs(timer):
             await dogs.arm(step, timer)
 

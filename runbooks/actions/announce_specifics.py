@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from connectors.errors import InterlockError
-from connectors.routers.frr_specifics import due
+from connectors.routers.frr_specifics import due, named_by_others
 from network.forced import private, tunnels
 from network.health import judge
 from network.inventory import Path
@@ -107,6 +107,11 @@ class AnnounceSpecifics:
             for each in (step.commands if phase == "do" else step.undo)
         ]
         return {"sent": await send(scene, exact, send_allowed), "routers": list(of)}
+
+    def own(self, step: StepDef, router: str, lines: tuple[str, ...], running: str) -> tuple[str, ...]:
+        """The inverse that a timer on the router may send: it cannot count, so what another cloud needs stays."""
+        shared = named_by_others(dict(read_kept(step))[router], running)
+        return tuple(each for each in lines if each.removeprefix("no network ") not in shared)
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:
         """Whether our list, clauses and originations are there; somebody else's among them are unknown, and shown."""

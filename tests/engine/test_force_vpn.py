@@ -16,10 +16,12 @@ from runbooks.checks.vpn_carries import VpnCarries
 from runbooks.checks.vpn_ready import VpnReady
 from runbooks.effects import NotSent
 from runbooks.model import Phase, StepDef, steps_of
+from runbooks.perform import Performer
 from runbooks.plan import Plan
 from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan
 from runbooks.verbs import VERBS
+from runbooks.view import Timer
 from tests.engine.little_edges import HALVES, Edges
 from tests.engine.little_network import SITE, allowed, steps
 from tests.sample import NOW, seen
@@ -152,6 +154,23 @@ async def test_what_another_cloud_needs_stays_until_the_last_one_is_failed_back(
         await act(scene, step)
         await proven(scene, step)
     assert texts(scene) == before
+
+
+async def test_a_timer_that_fires_takes_nothing_from_a_cloud_that_is_forced_by_another_run() -> None:
+    scene = Edges()
+    azure = acts(scene.force("azure"))
+    for step in azure:
+        await act(scene, step)
+    scene.look()
+    forced, performer = texts(scene), Performer(scene)
+    moved = acts(scene.force("aws"))[0]
+    timer = Timer("R-1-return-aws-a1", 15.0, tuple(performer.places(moved)), "R-1", 1)
+    await performer.arm(moved, timer)
+    await act(scene, moved)
+    for router in scene.routers.values():
+        await router.configure(router.timers[timer.id][1])
+    assert [await state(scene, step) for step in azure] == ["do", "do"], "azure is still forced, whole"
+    assert texts(scene) == forced
 
 
 async def test_half_a_change_is_mixed_and_both_ways_out_of_it_are_open() -> None:
