@@ -7,13 +7,18 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import pytest
 
+from connectors.reply import fresh_for
 from tests.e2e.embedded_lab import Cli, Document, Observer, lab_up, path, until
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(180)]
+
+#: As long as an answer of Azure's is believed in the lab, where it is asked every 5 s.
+AZURE_FRESH = timedelta(seconds=fresh_for(5.0))
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,18 @@ def whole(document: Document) -> bool:
 
 def layer(document: Document, name: str, of: str) -> str:
     return str(path(document, f"azure/{name}")["layers"][of])
+
+
+def said_at(document: Document) -> datetime:
+    return datetime.fromisoformat(document["at"])
+
+
+def azure_is_stale(document: Document) -> bool:
+    return layer(document, "er-primary", "bgp_there") == "stale"
+
+
+def lossy(document: Document) -> bool:
+    return bool((path(document, "azure/er-primary")["grey"] or {}).get("kind") == "loss")
 
 
 class Drain:
@@ -93,12 +110,12 @@ class Drain:
             raise AssertionError(f"{late}\n{self.said()}") from None
 
     @contextlib.contextmanager
-    def frozen(self, words: str) -> Iterator[None]:
-        """Stop the console as soon as it has said this; what it could do meanwhile it does afterwards."""
+    def frozen(self, words: str) -> Iterator[datetime]:
+        """Stop the console as soon as it has said this, at the moment given; what it could do it does afterwards."""
         self.heard(words)
         self.process.send_signal(signal.SIGSTOP)
         try:
-            yield
+            yield datetime.now(UTC)
         finally:
             self.process.send_signal(signal.SIGCONT)
 
@@ -155,8 +172,13 @@ def test_a_survivor_that_dies_after_the_move_is_left_again(cli: Cli, watch: Obse
 
 def test_no_undo_by_itself_onto_a_baseline_that_has_become_lossy(cli: Cli, watch: Observer, change: str) -> None:
     with Drain(cli, change) as drain:
-        with drain.frozen("verify.ok  move-aws"):
+        with drain.frozen("verify.ok  move-azure"):
+            cli.ok("pause", drain.run)
             cli.ok("lab", "fail", "er-primary", "--loss", "40")
+        drain.heard("cmd.pause")
+        watch.until("the baseline is lossy", lossy, 40)  # paused, the console has measured as long as the observer
+        cli.ok("resume", drain.run)
+        with drain.frozen("verify.ok  move-aws"):
             cli.ok("lab", "fail", "er-secondary")
             watch.until("it is dead", lambda seen: layer(seen, "er-secondary", "bgp_here") == "down")
         assert drain.ended() == 6, drain.said()
