@@ -54,14 +54,17 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """A session is established; on a new stream also told once of every session that already is."""
+    """A session is established; on a new stream also told once of every session that already is.
+
+    An OPEN that the router has not kept is None.
+    """
 
     peer: Peer
     local: str
     local_port: int
     remote_port: int
-    sent: Open
-    received: Open
+    sent: Open | None
+    received: Open | None
 
 
 @dataclass(frozen=True, slots=True)

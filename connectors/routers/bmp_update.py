@@ -35,8 +35,11 @@ def _of(kind: int, data: Bytes) -> Bytes:
     return body
 
 
-def read_open(data: Bytes) -> Open:
+def read_open(data: Bytes) -> Open | None:
+    """None for a bare header: FRR puts one in the place of an OPEN that it has not kept."""
     body = _of(OPEN, data)
+    if not body.left:
+        return None
     body.take(1)  # version: always 4
     asn, hold_s, router_id = body.number(2), body.number(2), body.ipv4()
     capabilities = tuple(_capabilities(body))

@@ -39,6 +39,8 @@ CAPABILITY = (65, bytes.fromhex("0000fdf2"))
 
 OPEN_US = MARKER + "0025 01 04 fdf2 001e 01010101 08 02 06 41 04 0000fdf2"
 OPEN_BIG = MARKER + "0025 01 04 5ba0 00b4 01010103 08 02 06 41 04 00010000"
+#: What FRR sends in the place of an OPEN that it has not kept.
+BARE_OPEN = MARKER + "0013 01"
 UPDATE = (
     MARKER
     + "0047 02 0000 002d"
@@ -66,6 +68,12 @@ VECTORS: list[tuple[str, str, bytes | None, Message]] = [
                     bmp.bgp_open(65536, 180, "1.1.1.3")),
         PeerUp(WHOLE, "10.255.1.1", 179, 49153, Open(65010, 30, "1.1.1.1", (CAPABILITY,)),
                Open(65536, 180, "1.1.1.3", ((65, bytes.fromhex("00010000")),))),
+    ),
+    (
+        "peer up of a router that has kept neither OPEN",
+        f"03 0000006a 03 {PRE} 000000000000000000000000 0aff0101 00b3 c001 {BARE_OPEN} {BARE_OPEN}",
+        bmp.peer_up(LAB, "10.255.1.1", (179, 49153), bytes.fromhex(BARE_OPEN), bytes.fromhex(BARE_OPEN)),
+        PeerUp(WHOLE, "10.255.1.1", 179, 49153, None, None),
     ),
     (
         "peer down that we notified: hold timer",
