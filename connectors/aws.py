@@ -40,8 +40,8 @@ from connectors.errors import InterlockError, TimedOut
 from connectors.http import CHECK_LINK
 from connectors.parts import settle
 from connectors.ports import AwsSecret, Clock, Credentials, PartlySeen, deadline_for
+from connectors.reading import Reading, late
 from connectors.reply import Finding, Origin, fresh_for
-from connectors.seldom import Seldom
 from network.events import Events, ProviderEvent
 from network.inventory import AwsSide, Cloud, Path, Site
 from network.observation import Advertised, Kind, Observation, SessionThere
@@ -70,10 +70,10 @@ class AwsSource:
         self._calls = AwsCalls(system.address, side.region, side.health_region, deadline_s, credentials)
         self._seldom_s = self.cadence_s if site.mode == "lab" else max(self.cadence_s, SELDOM_S)
         self.seldom = (
-            Seldom(self._seldom_s, self._metrics),
-            Seldom(self._seldom_s, self._failover_tests),
-            Seldom(self._seldom_s, self._events),
-            Seldom(LOADS_EVERY_S, self._loads),
+            Reading(self._metrics, self._seldom_s),
+            Reading(self._failover_tests, self._seldom_s),
+            Reading(self._events, self._seldom_s),
+            Reading(self._loads, LOADS_EVERY_S),
         )
         self._asked_at = now()
         self._history: Mapping[str, BgpHistory] = {}
@@ -87,6 +87,9 @@ class AwsSource:
     async def close(self) -> None:
         await asyncio.gather(*(part.close() for part in self.seldom))
         self._calls.close()
+
+    async def late(self) -> Sequence[Observation]:
+        return await late(self.seldom)
 
     async def collect(self) -> Sequence[Observation]:
         try:

@@ -22,13 +22,12 @@ from connectors.azure_vwan import VirtualWan
 from connectors.http import Bearer, JsonApi
 from connectors.parts import settle
 from connectors.ports import AzureSecret, Clock, Credentials, deadline_for
-from connectors.reading import Reading
+from connectors.reading import PATIENCE_S, Reading, late
 from connectors.reply import Finding
 from network.events import Events, ProviderEvent
 from network.inventory import Site
 from network.observation import FailoverTests, Kind, Observation
 
-PATIENCE_S = 1.0  # a poll waits this long for what is being read at its own pace
 FIRST_PATIENCE_S = 2.0  # and the first one longer: before it nothing is known at all
 
 
@@ -66,6 +65,9 @@ class AzureSource:
     async def close(self) -> None:
         await asyncio.gather(*(reading.close() for reading in self._readings))
         await asyncio.gather(self._login.close(), self._api.close())
+
+    async def late(self) -> Sequence[Observation]:
+        return await late(self._readings)
 
     @property
     def _readings(self) -> list[Reading]:

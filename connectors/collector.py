@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from connectors.ending import end
 from connectors.errors import InterlockError, Sealed, Throttled, TimedOut, Unreachable
-from connectors.ports import Clock, PartlySeen, Remembers, StatusSource, Stream
+from connectors.ports import Clock, Lingers, PartlySeen, Remembers, StatusSource, Stream
 from connectors.redact import redactor
 from network.observation import Observation
 from network.snapshot import Snapshot, SourceState
@@ -109,10 +109,27 @@ class Collector:
             error = await self._poll(source)
             failures = 0 if error is None else failures + 1
             pause = self._pause_s(source, failures, error, loop.time() - began)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await poke.wait()
-                    await asyncio.sleep(began + POKE_GAP_S - loop.time())
+            async with self._lingering(source):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await poke.wait()
+                        await asyncio.sleep(began + POKE_GAP_S - loop.time())
+
+    @contextlib.asynccontextmanager
+    async def _lingering(self, source: StatusSource) -> AsyncIterator[None]:
+        """Until the next poll, what outlasted the last one is folded in as it comes."""
+        task = asyncio.create_task(self._late(source), name=source.name) if isinstance(source, Lingers) else None
+        try:
+            yield
+        finally:
+            await end([task] if task else [])
+
+    async def _late(self, source: Lingers) -> None:
+        try:
+            while True:
+                self._turn(await source.late())
+        except Exception:
+            log.exception("what outlasted a poll failed in our own code")
 
     def _pause_s(self, source: StatusSource, failures: int, error: InterlockError | None, took_s: float = 0.0) -> float:
         """Seconds to the next poll: what is left of the cadence, or after an error a growing, spread out time."""

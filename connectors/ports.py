@@ -40,6 +40,14 @@ class Remembers(Protocol):
         """The next collect reads everything anew: something has changed."""
 
 
+@runtime_checkable
+class Lingers(Protocol):
+    """A source of which a reading may outlast the poll that began it."""
+
+    async def late(self) -> Sequence[Observation]:
+        """What such a reading sees, once one has ended; it is cancelled when the next poll begins."""
+
+
 class Sink(Protocol):
     """Where a stream's news go: folded into the snapshot at once, with a source asked for the rest."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from connectors import seldom
+from connectors import reading
 from connectors.aws import AwsSource
 from connectors.errors import BadReply, Denied, InterlockError, Throttled, TimedOut, Unreachable
 from connectors.ports import PartlySeen
@@ -435,7 +435,7 @@ async def test_a_service_that_hangs_holds_up_neither_the_poll_nor_the_others(clo
     cloud.silent = {"AWSHealth_20160804"}
     cloud.source.forget()
     for part in cloud.source.seldom:
-        part.patience_s = seldom.PATIENCE_S
+        part.patience_s = reading.PATIENCE_S
     began = asyncio.get_running_loop().time()
     seen = await cloud.collect()
     assert asyncio.get_running_loop().time() - began < cloud.source.cadence_s, "it did not wait for the hanging call"

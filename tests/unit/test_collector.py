@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from connectors.collector import AT_ONCE, Collector
 from connectors.errors import InterlockError, Throttled, Unreachable
 from connectors.ports import PartlySeen
+from connectors.reading import Reading, late
 from network.observation import FabricPort, Kind, Observation
 from network.snapshot import Snapshot
 
@@ -234,3 +235,33 @@ async def test_stopping_ends_a_source_whose_library_swallows_a_cancellation() ->
         await source.asked.wait()
         await collector.stop()
     assert (source.swallowed, source.closed) == (3, True)
+
+
+class LateSource(Source):
+    """Polled once a minute, it reads something that outlasts its poll."""
+
+    def __init__(self) -> None:
+        super().__init__("a", "port-a", cadence_s=60.0)
+        self.ended = asyncio.Event()
+        self.reading = Reading(self._read, every_s=60.0)
+        self.reading.patience_s = 0.0
+
+    async def _read(self) -> Sequence[Observation]:
+        await self.ended.wait()
+        return [seen("port-b")]
+
+    async def collect(self) -> Sequence[Observation]:
+        return [*await super().collect(), *await self.reading()]
+
+    async def late(self) -> Sequence[Observation]:
+        return await late([self.reading])
+
+
+async def test_what_outlasts_a_poll_is_told_when_it_ends_and_not_a_poll_later() -> None:
+    source = LateSource()
+    async with collecting(source) as collector:
+        first = await until(collector, lambda s: s.sources["a"].ok, "a first answer")
+        assert first.get(Kind.PORT, "port-b") is None
+        source.ended.set()
+        await until(collector, lambda s: s.get(Kind.PORT, "port-b") is not None, "the reading")
+        assert source.polls == 1
