@@ -24,7 +24,7 @@ system:
 # First what measures, alone; then the rest three at a time, a file on one worker: most of it waits for convergence.
 test: setup system
 	$(BIN)/python -m pytest -m alone -s
-	$(BIN)/python -m pytest -m "not alone" -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -m "not alone" -n 3 --dist loadgroup --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

@@ -69,12 +69,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{need}: {why}")
 
 
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("frr"):
+        return 0
+    return 1 if "e2e" in item.path.parts else 2
+
+
 @pytest.hookimpl(tryfirst=True)  # before marks are selected by and xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run in parallel by file, since a file shares its lab; one lab of real routers runs on a machine at a time.
 
-    A test that names a group of its own has a lab of that group's.
+    A test that names a group of its own has a lab of that group's. The longest begin first and the quick fill the end.
     """
+    items.sort(key=_turn)
     for item in items:
         if item.get_closest_marker("bench"):
             item.add_marker("alone")
