@@ -50,7 +50,7 @@ def caught(
             if process.poll() is not None:
                 raise Ended(process.communicate()[1])
             assert time.monotonic() < deadline, f"no run with {entries} entries within {within_s:g} s"
-            time.sleep(0.0005)
+            time.sleep(0.002)
         yield there
     finally:
         db.close()

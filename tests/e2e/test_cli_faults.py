@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, path, source
+from tests.e2e.embedded_lab import Cli, Document, Observer, brisk, lab_up, path, source
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(180)]
 
@@ -17,12 +17,9 @@ TOLD_WITHIN_S, BACK_WITHIN_S = 40.0, 40.0
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    cli = Cli(tmp_path_factory.mktemp("faults"))
-    cli.ok("lab", "up", "--detach")
-    try:
+    with lab_up(tmp_path_factory.mktemp("faults")) as cli:
+        brisk(cli)
         yield cli
-    finally:
-        cli.ok("lab", "down")
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,19 @@ from typing import Self
 import pytest
 
 from connectors.reply import fresh_for
-from tests.e2e.embedded_lab import Cli, Document, Observer, lab_up, path, until
+from tests.e2e.embedded_lab import Cli, Document, Observer, brisk, lab_up, path, until
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(180)]
 
-#: As long as an answer of Azure's is believed in the lab, where it is asked every 5 s.
-AZURE_FRESH = timedelta(seconds=fresh_for(5.0))
+CLOUD_EVERY_S = 2
+#: As long as an answer of Azure's is believed.
+AZURE_FRESH = timedelta(seconds=fresh_for(CLOUD_EVERY_S))
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     with lab_up(tmp_path_factory.mktemp("guards")) as cli:
+        brisk(cli, CLOUD_EVERY_S)
         yield cli
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.embedded_lab import Cli, Document, lab_up, until
 from tests.e2e.router_login import as_bob, silence
+from tests.e2e.two_consoles import known as runs
+from tests.e2e.two_consoles import reached
 
 pytestmark = pytest.mark.vault
 
@@ -34,15 +36,8 @@ def change(cli: Cli) -> str:
 
 def begun(cli: Cli, known: set[str]) -> str:
     """The run that has been created since `known` was read."""
-    new: list[str] = until("a run is created", lambda: {row["run"] for row in cli.runs()} - known)
+    new: set[str] = until("a run is created", lambda: set(runs(cli)) - known, 40.0)
     return next(iter(new))
-
-
-def reached(cli: Cli, run: str, step: str, kind: str) -> None:
-    def there() -> bool:
-        return any(each["id"] == step and kind in each["evidence"] for each in cli.show(run)["steps"])
-
-    until(f"{run}: {kind} of {step}", there)
 
 
 def killed(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str]:
@@ -57,7 +52,7 @@ def test_kill_nine_in_the_middle_keeps_the_locks_and_rollback_looks_before_it_un
 ) -> None:
     process = cli.start("run", "drain-port", "port=port-a", "--change", change, "--write", "--yes")
     run = begun(cli, set())
-    reached(cli, run, "move-azure", "act.result")
+    reached(cli, run, "act.result", "move-azure")
     code, _ = killed(process, signal.SIGKILL)
     assert code == -signal.SIGKILL
 
@@ -98,7 +93,7 @@ def test_ctrl_c_in_the_middle_ends_with_130_names_the_run_and_rollback_restores(
     process.stdin.write("port-a\n")
     process.stdin.flush()
     run = begun(cli, known)
-    reached(cli, run, "move-azure", "act.result")
+    reached(cli, run, "act.result", "move-azure")
     code, err = killed(process, signal.SIGINT)
     assert code == 130, err
     assert f"interrupted; run {run} is safe in the journal: `interlock rollback {run}`" in err
@@ -144,10 +139,7 @@ def test_a_strangers_change_is_never_written_over_and_an_interrupted_undo_goes_o
     as_bob(cli, clause, "no set metric")
     known = cli.show(undo)["head_seq"]
     process = cli.start("rollback", run, "--write", "--yes")
-    until(
-        "its undo is sent",
-        lambda: any(e.seq > known and e.kind == "act.result" and e.step == "restore-move-azure" for e in cli.log(undo)),
-    )
+    reached(cli, undo, "act.result", "restore-move-azure", after=known)
     killed(process, signal.SIGKILL)
     assert f"interrupted run {undo}" in cli.run("runs").err
     finished = cli.run("rollback", undo, "--write", "--yes", "--json")
