@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from runbooks.journal import Journal
 from runbooks.language import Book
 from runbooks.parameters import bound
 from runbooks.plan import Plan, compile_plan
+from runbooks.relied import still_relied_on
 from runbooks.scene import CannotPlan, Moment, Undoing
 
 #: How long a plan waits for routers that have not answered lately, in seconds.
@@ -40,20 +41,32 @@ class Planner:
         it puts back; none: Refused.
         """
         chosen = found(book)
-        return await self._compiled(chosen, parameters, await self._undoing(chosen, parameters))
+        moment = await self._moment(chosen, parameters, await self._undoing(chosen, parameters))
+        return compile_plan(chosen, parameters, moment, self._site_text)
 
-    async def moved(self, definition: Mapping[str, Any]) -> list[str]:
-        """What a frozen plan covers and is not as it was, in words: the same book is compiled again, now."""
-        if not definition.get("covered"):
+    async def moved(self, definition: Mapping[str, Any], begun: Sequence[str]) -> list[str]:
+        """What a frozen plan covers and is not as it was, in words: the same book is compiled again, now.
+
+        Of a run that has begun some of its acts, what the others rely on.
+        """
+        before = definition.get("covered")
+        if not before:
             return []
         try:
-            book = parse(definition["text"], f"{definition['book']}.yaml")
-            again = await self._compiled(book, definition["parameters"])
+            book, given = parse(definition["text"], f"{definition['book']}.yaml"), definition["parameters"]
+            moment = await self._moment(book, given)
+            if not begun:
+                return moved(before, compile_plan(book, given, moment, self._site_text).covered)
+            now = still_relied_on(book, given, moment, self._site_text, begun)
         except CannotPlan as reasons:
             return [f"it cannot be planned any more: {reasons}"]
-        return moved(definition["covered"], again.covered)
+        return moved({name: before[name] for name in now if name in before}, now)
 
-    async def _compiled(self, book: Book, parameters: Mapping[str, str], undoing: Undoing | None = None) -> Plan:
+    @property
+    def _site_text(self) -> str:
+        return self._watch.chosen.loaded.text
+
+    async def _moment(self, book: Book, parameters: Mapping[str, str], undoing: Undoing | None = None) -> Moment:
         await self._watch.session.pulse()
         chosen = self._watch.chosen
         vault = chosen.site.systems.vault
@@ -69,8 +82,7 @@ class Planner:
             await asyncio.gather(*(session.close() for session in sessions))
         asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
         running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
-        moment = Moment(chosen.site, await self._looked(), utc_now(), running, undoing, asked)
-        return compile_plan(book, parameters, moment, chosen.loaded.text)
+        return Moment(chosen.site, await self._looked(), utc_now(), running, undoing, asked)
 
     async def _looked(self) -> Snapshot:
         """What is known once every router has answered lately and every way back is known, or LOOK_S have passed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from network.health import SiteHealth
+from network.health import PathHealth, SiteHealth
 from network.verdict import Verdict
 from runbooks.journal.records import canonical, sha256
 
@@ -27,17 +27,23 @@ def covered(
     relied_on: Iterable[tuple[str, Mapping[str, Any]]],
     health: SiteHealth,
 ) -> dict[str, Any]:
-    """`steps` are definitions, in order; `relied_on` are (what a step is about, its facts)."""
+    """`steps` are definitions, in order; `relied_on` are (what an act is about, its facts)."""
     rendered = list(steps)
-    facts: dict[str, Any] = {"the book": sha256(canonical(list(texts))), "the site file": sha256(canonical(site_text))}
+    facts: dict[str, Any] = {"the book": sha256(canonical(list(texts)))}
     facts |= {f"parameter {name}": value for name, value in parameters.items()}
     facts["the steps"] = [step["id"] for step in rendered]
     facts |= {f"{key} of {step['id']}": step.get(key) for step in rendered for key in _RENDERED}
+    return facts | state(site_text, relied_on, health.paths)
+
+
+def state(
+    site_text: str, relied_on: Iterable[tuple[str, Mapping[str, Any]]], paths: Iterable[PathHealth]
+) -> dict[str, Any]:
+    """What of it the world can move: the site file, the facts that acts rely on, and how the paths stand."""
+    facts: dict[str, Any] = {"the site file": sha256(canonical(site_text))}
     for about, found in relied_on:
-        for key, value in found.items():
-            name = f"{key.replace('_', ' ')} of {about}"
-            facts[name if name not in facts else f"{name} ({len(facts)})"] = value
-    for path in health.paths:
+        facts |= {f"{key.replace('_', ' ')} of {about}": value for key, value in found.items()}
+    for path in paths:
         facts[f"role of {path.name}"] = path.role
         facts[f"{path.name} is down"] = path.verdict is Verdict.DOWN
     return facts

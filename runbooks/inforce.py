@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runbooks.model import GuardDef
+from runbooks.exits import policy_of
+from runbooks.model import GuardDef, StepDef
 from runbooks.view import OPEN, SETTLED, RunView, StepView
 
 
@@ -21,15 +22,27 @@ def group_of(view: RunView, step: StepView) -> tuple[StepView, ...]:
 def in_force(view: RunView) -> tuple[GuardDef, ...]:
     """The guards of the step in hand, of the rest of its group, and of every act begun: what was moved stays guarded.
 
-    One for each label; where two steps have it, the later one's policy counts. None on the way back: no guard may
-    stop an undo.
+    One for each label; where two steps have it, the later one's policy counts, and over it what the step in hand says
+    of the exit path `guard`. None on the way back: no guard may stop an undo.
     """
     now = in_hand(view)
     if view.closed or view.direction != "forward" or now is None:
         return ()
     here = group_of(view, now)
     guarded = (step for step in view.steps if step in here or (step.kind == "act" and step.do.attempts))
-    return tuple({guard.label: guard for step in guarded for guard in step.spec.guards}.values())
+    found = {guard.label: _at(step.spec, guard) for step in guarded for guard in step.spec.guards}
+    return tuple(_at(now.spec, guard) for guard in found.values())
+
+
+def _at(step: StepDef, guard: GuardDef) -> GuardDef:
+    """A guard as it is in force at a step: by the exit table, with the step's own word before the guard's."""
+    return guard.model_copy(update={"policy": policy_of(step, "guard", guard)})
+
+
+def only_noted(view: RunView, guard: GuardDef) -> bool:
+    """It has tripped at a step that only writes that down, and at this one more would come of it."""
+    seen = view.guards.get(guard.label)
+    return seen is not None and seen.state == "tripped" and seen.policy == "finish" != guard.policy
 
 
 def in_flight(view: RunView) -> bool:

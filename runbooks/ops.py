@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from runbooks.inforce import group_of, in_force
+from runbooks.inforce import group_of, in_force, only_noted
 from runbooks.model import Phase
 from runbooks.view import OPEN, SETTLED, Outcome, Question, Rejection, RunView, StepView
 
@@ -244,8 +244,9 @@ def _next_undo(view: RunView) -> Op:
 
 
 def _clear(view: RunView) -> bool:
-    """Every guard in force has been judged by this driver since the last act, and none of them is blind."""
-    return not view.unsure and all(guard.label in view.guards for guard in in_force(view))
+    """Every guard in force has been judged by this driver since the last act, for this step, and none is blind."""
+    guards = in_force(view)
+    return not view.unsure and all(each.label in view.guards and not only_noted(view, each) for each in guards)
 
 
 def _leads(view: RunView, step: StepView) -> bool:

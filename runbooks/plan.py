@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
-
 from network.located import Fault
 from runbooks import reach
 from runbooks.approvals import with_approvals
 from runbooks.covered import covered, hashed
+from runbooks.filledin import arguments, compiled
 from runbooks.guards.registry import UnfitGuard, exact
 from runbooks.language import Book, BookError
 from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
 from runbooks.putback import PUT_BACK, inverted
+from runbooks.relied import subjects
 from runbooks.scene import CannotPlan, Compiled, Moment
 from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded
@@ -73,20 +73,20 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
     """Make every step exact. Raises BookError (parameters), CannotPlan (with every reason), and reading errors."""
     parameters = bound(book, given, moment.site)
     target, record = parameters[book.target], _record(book, moment)
-    made = [each for filled in unfolded(book, parameters, moment.site) for each in _made(filled, moment, record)]
+    every = list(unfolded(book, parameters, moment.site))
+    made, about = [each for filled in every for each in _made(filled, moment, record)], subjects(every)
     steps = with_approvals([step for _, _, step in made])
-    compiled = [each for _, each, _ in made]
     _refuse_out_of_reach(made, moment)
     health = moment.health
     before = {c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds}
-    after = {**record.get("before", {}), **{name: way for each in compiled for name, way in each.after.items()}}
-    touched = [*record.get("touches", ()), *(name for each in compiled for name in each.touches)]
+    after = {**record.get("before", {}), **{name: way for _, each, _ in made for name, way in each.after.items()}}
+    touched = [*record.get("touches", ()), *(name for _, each, _ in made for name in each.touches)]
     facts = covered(
         book.texts,
         parameters,
         [step.definition for step in steps],
         site_text,
-        [(str(filled.args.get("cloud", filled.step.id)), each.relied_on) for filled, each, _ in made],
+        [(about[filled.step.id], each.relied_on) for filled, each, _ in made],
         health,
     )
     return Plan(
@@ -127,10 +127,8 @@ def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator
         for definition in inverted(record):
             yield filled, Compiled(), _plan_step({**definition, "guards": _guards(filled)}, moment)
         return
-    args = _arguments(filled)
-    verb = VERBS[filled.step.kind][filled.step.verb] if filled.step.verb else None
-    compiled: Compiled = verb.compile(moment, args) if verb else Compiled()
-    yield filled, compiled, _plan_step(_definition(filled, args, compiled, moment), moment)
+    made = compiled(filled, moment)
+    yield filled, made, _plan_step(_definition(filled, arguments(filled), made, moment), moment)
 
 
 def _record(book: Book, moment: Moment) -> Mapping[str, Any]:
@@ -156,24 +154,6 @@ def _target_locks(kind: str, name: str, moment: Moment) -> list[str]:
     """`all` is no thing that could be locked: every cloud is."""
     names = [cloud.name for cloud in moment.site.clouds] if (kind, name) == ("cloud", ALL) else [name]
     return [f"{kind}:{each}" for each in names]
-
-
-def _arguments(filled: Filled) -> Mapping[str, Any]:
-    """A verb's arguments with their types and defaults. Raises BookError."""
-    if not filled.step.verb:
-        return filled.args
-    model = VERBS[filled.step.kind][filled.step.verb].declares.args
-    try:
-        made: Mapping[str, Any] = model.model_validate(dict(filled.args)).model_dump(mode="json", by_alias=True)
-    except ValidationError as error:
-        where = f"{filled.step.id}.with"
-        raise BookError(
-            [
-                Fault("plan", ".".join([where, *map(str, e["loc"])]), f"{e['input']!r}: {e['msg']}")
-                for e in error.errors()
-            ]
-        ) from error
-    return made
 
 
 def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, moment: Moment) -> dict[str, Any]:

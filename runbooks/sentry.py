@@ -11,7 +11,7 @@ from typing import Any, Self
 from runbooks.effects import Guards, Reading, named
 from runbooks.hold import Hold
 from runbooks.hysteresis import Tally
-from runbooks.inforce import begun, in_flight, in_force, verifying
+from runbooks.inforce import begun, in_flight, in_force, only_noted, verifying
 from runbooks.journal import Conflict, JournalError, JournalUnavailable
 from runbooks.machine import apply, fold
 from runbooks.model import GuardDef
@@ -81,8 +81,10 @@ class Sentry:
         before = begun(view)
         found = await self._look(view, guards)
         if self._same(await self._caught_up(), before):
-            for guard in guards:
-                await self._judge(guard, found.get(guard.label, Reading(None, "it was not judged")), before)
+            asked = {guard.label for guard in guards}
+            for guard in in_force(self._view):  # by the word of the step that the run has come to meanwhile
+                if guard.label in asked:
+                    await self._judge(guard, found.get(guard.label, Reading(None, "it was not judged")), before)
 
     async def _look(self, view: RunView, guards: Sequence[GuardDef]) -> Mapping[str, Reading]:
         try:
@@ -99,7 +101,8 @@ class Sentry:
             return  # slow evidence is still of the time before the act; its own verification waits for it
         tally = self._tally(guard)
         state = tally.add(reading.ok)
-        if state is None or state == self._told.get(guard.label):
+        told = state == self._told.get(guard.label) and not only_noted(self._view, guard)
+        if state is None or told:
             return
         data = {"guard": guard.label, "policy": guard.policy, "reason": reading.reason, "margin": reading.margin}
         if await self._write(f"guard.{state}", data, before):

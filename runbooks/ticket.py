@@ -24,7 +24,7 @@ class ChangeGate:
     """Asks the change again before every act; `last` is what it said. A restoring run is never gated.
 
     `moved` says what the plan covers and is not as it was: an approval is for that plan and no other, so that one which
-    came late may be void. Once the run has acted, what it relied on moves by its own hand, and is asked no more.
+    came late may be void. It is told the acts that were begun: what they work on moves by the run's own hand.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ChangeGate:
         touches: Sequence[str],
         policy: Policy,
         now: Callable[[], datetime],
-        moved: Callable[[], Awaitable[Sequence[str]]] | None = None,
+        moved: Callable[[Sequence[str]], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         self._tickets, self._number, self._target = tickets, number, target
         self._touches, self._policy, self._now, self._moved = touches, policy, now, moved
@@ -54,9 +54,11 @@ class ChangeGate:
 
     async def _void(self, view: RunView) -> list[str]:
         approved = any(step.kind == "approve" and step.do.state == "done" for step in view.steps)
-        if not approved or view.begun or self._moved is None:
+        acts = [step for step in view.steps if step.kind == "act"]
+        begun = [step.id for step in acts if step.do.attempts]
+        if not approved or len(begun) == len(acts) or self._moved is None:
             return []
-        return [f"the approval is void, what it covers has moved: {words}" for words in await self._moved()]
+        return [f"the approval is void, what it covers has moved: {words}" for words in await self._moved(begun)]
 
 
 #: Results that a person on the ticket wants to read; the rest is in the journal.

@@ -19,8 +19,8 @@ def undo_held(view: RunView, event: Event) -> RunView:
 
 
 def unknown(view: RunView, event: Event) -> RunView:
-    """What a guard cannot see is neither healthy nor harm: no new act until it sees again."""
-    seen = _guard(view, event, "unknown")
+    """What a guard cannot see is neither healthy nor harm: no new act until it sees again, and then the gate anew."""
+    seen = replace(_guard(view, event, "unknown"), gate_passed="")
     return replace(seen, unsure={**view.unsure, str(event.data.get("guard")): str(event.data.get("reason", ""))})
 
 

@@ -45,17 +45,43 @@ class Specifics:
     @property
     def lines(self) -> tuple[str, ...]:
         """Who may announce them first, the prefixes last: so nobody announces one before it is filtered."""
-        kept = tuple(line for clause in self.clauses for line in (clause.header, *map(str.strip, clause.lines)))
-        return (*self.entries, *kept, *self._originate("network"))
+        return self._made(self.entries, self.clauses, self.prefixes)
 
     @property
     def undo(self) -> tuple[str, ...]:
         """In reverse: withdrawn everywhere before the filters go."""
-        kept = tuple(f"no {clause.header}" for clause in reversed(self.clauses))
-        return (*self._originate("no network"), *kept, *(f"no {entry}" for entry in reversed(self.entries)))
+        return self._removed(self.entries, self.clauses, self.prefixes)
 
-    def _originate(self, word: str) -> tuple[str, ...]:
-        inside = tuple(f"{word} {prefix}" for prefix in self.prefixes)
+    def lacking(self, running: str) -> tuple[str, ...]:
+        """The lines without what is there already. Raises BadReply."""
+        there = frozenset(statements(running))
+        return self._made(
+            [entry for entry in self.entries if entry not in there],
+            [clause for clause in self.clauses if clause.header not in there],
+            [prefix for prefix in self.prefixes if f"network {prefix}" not in there],
+        )
+
+    def standing(self, running: str) -> tuple[str, ...]:
+        """The undo without what is not there (FRR refuses that) or what another cloud still needs. Raises BadReply."""
+        there, shared = frozenset(statements(running)), named_by_others(self, running)
+        return self._removed(
+            [entry for entry in self.entries if entry in there],
+            [clause for clause in self.clauses if clause.header in there],
+            [prefix for prefix in self.prefixes if f"network {prefix}" in there and prefix not in shared],
+        )
+
+    def _made(self, entries: Sequence[str], made: Sequence[Clause], prefixes: Sequence[str]) -> tuple[str, ...]:
+        kept = (line for clause in made for line in (clause.header, *map(str.strip, clause.lines)))
+        return (*entries, *kept, *self._originate("network", prefixes))
+
+    def _removed(self, entries: Sequence[str], made: Sequence[Clause], prefixes: Sequence[str]) -> tuple[str, ...]:
+        gone = (f"no {each}" for each in (*(clause.header for clause in reversed(made)), *reversed(entries)))
+        return (*self._originate("no network", prefixes), *gone)
+
+    def _originate(self, word: str, prefixes: Sequence[str]) -> tuple[str, ...]:
+        if not prefixes:
+            return ()
+        inside = (f"{word} {prefix}" for prefix in prefixes)
         return (f"router bgp {self.asn}", "address-family ipv4 unicast", *inside, "exit-address-family", "exit")
 
 
@@ -98,14 +124,6 @@ def states(of: Specifics, running: str) -> tuple[set[State], list[str]]:
         foreign += [f"somebody else originates {prefix}" for prefix, there in own.items() if there]
     found |= {"there" if there else "gone" for there in own.values()}
     return found, foreign
-
-
-def due(of: Specifics, lines: Sequence[str], running: str) -> tuple[str, ...]:
-    """The lines without the removals of what is not there (FRR refuses those) or what another cloud still needs."""
-    there = frozenset(statements(running))
-    keeps = {f"network {prefix}" for prefix in named_by_others(of, running)}
-    removable = there - keeps
-    return tuple(line for line in lines if not line.startswith("no ") or line.removeprefix("no ") in removable)
 
 
 def named_by_others(of: Specifics, running: str) -> frozenset[str]:

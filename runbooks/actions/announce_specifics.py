@@ -13,14 +13,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from connectors.errors import InterlockError
-from connectors.routers.frr_specifics import due, named_by_others
+from connectors.routers.frr_specifics import named_by_others
 from network.forced import private, tunnels
 from network.health import judge
 from network.inventory import Path
 from network.observation import Advertised, Kind, SessionHere
 from network.snapshot import Snapshot
 from runbooks.actions import clauses
-from runbooks.actions.sending import send, sends, window_s
+from runbooks.actions.sending import commands_of, send, sends, still_due, window_s
 from runbooks.actions.specifics import (
     clear,
     exports,
@@ -88,7 +88,7 @@ class AnnounceSpecifics:
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]
     ) -> Mapping[str, Any]:
-        """Send the step's commands or its undo. What is gone already, or what another cloud needs, is not removed.
+        """Send what is due of the step's commands or its undo. What another cloud needs is not removed.
 
         Raises NotSent when a router cannot be read or somebody else's work stands in the way.
         """
@@ -100,13 +100,13 @@ class AnnounceSpecifics:
         if foreign:
             raise NotSent("\n".join(foreign))
         of = dict(read_kept(step))
-        exact = [
-            {**each, "configure": list(due(of[each["router"]], each["configure"], running[each["router"]]))}
-            if "configure" in each
-            else each
-            for each in (step.commands if phase == "do" else step.undo)
-        ]
-        return {"sent": await send(scene, exact, send_allowed), "routers": list(of)}
+
+        def lacks(router: str, _lines: Sequence[str]) -> Sequence[str]:
+            kept = of[router]
+            return (kept.standing if clauses.restores(step, phase) else kept.lacking)(running[router])
+
+        due = still_due(commands_of(step, phase), lacks)
+        return {"sent": await send(scene, due, send_allowed), "routers": list(of)}
 
     def own(self, step: StepDef, router: str, lines: tuple[str, ...], running: str) -> tuple[str, ...]:
         """The inverse that a timer on the router may send: it cannot count, so what another cloud needs stays."""

@@ -6,13 +6,14 @@ A step keeps its edits in the argument `edits`, each with the router that it is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.errors import InterlockError
 from connectors.routers.frr_config import Clause, read_clause
 from connectors.routers.frr_render import Edit, foreign_change
+from runbooks.actions.sending import Send, commands_of, still_due
 from runbooks.effects import NotSent, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line
@@ -60,23 +61,36 @@ async def texts(scene: Scene, step: StepDef) -> dict[str, str]:
     return dict(zip(names, read, strict=True))
 
 
-async def refuse_foreign(scene: Scene, step: StepDef) -> None:
-    """A look directly before the sends. A clause that cannot be read is no licence to write it. Raises NotSent."""
+async def due(scene: Scene, step: StepDef, phase: Phase) -> list[Send]:
+    """What of a phase's commands is still to be sent, by a look directly before the sends. Raises NotSent.
+
+    A clause that cannot be read is no licence to write it, and somebody else's work is never written over.
+    """
     try:
-        foreign = _states(step, await texts(scene, step))[1]
+        found = _found(step, await texts(scene, step))
     except InterlockError as error:
         raise NotSent(str(error)) from error
-    if foreign:
+    if foreign := _foreign(found):
         raise NotSent("\n".join(foreign))
+    there = {(each.router, each.edit.before.header) for each in found if _phase(step, each) == phase}
+
+    def lacks(router: str, lines: Sequence[str]) -> list[str]:
+        header, kept = "", list[str]()
+        for each in lines:
+            header = each if each.startswith("route-map ") else header
+            kept += [each] if (router, header) not in there else []
+        return kept
+
+    return still_due(commands_of(step, phase), lacks)
 
 
 async def observed(scene: Scene, step: StepDef) -> Seen:
     """Which of ours the clauses are; anybody else's is unknown, and both texts are shown."""
-    running = await texts(scene, step)
-    states, foreign = _states(step, running)
-    if foreign:
+    found = _found(step, await texts(scene, step))
+    if foreign := _foreign(found):
         return Seen("unknown", {"foreign": foreign})
-    evidence = {"clauses": [clause.text for _, clause in _found(step, running)]}
+    states = {_phase(step, each) for each in found}
+    evidence = {"clauses": [each.clause.text for each in found]}
     return Seen(states.pop() if len(states) == 1 else "mixed", evidence)
 
 
@@ -84,16 +98,28 @@ async def configured(scene: Scene, step: StepDef, phase: Phase) -> Line:
     """The line that says whether the configuration is as the phase leaves it."""
     words = "byte for byte as before" if restores(step, phase) else "as planned"
     try:
-        states, foreign = _states(step, await texts(scene, step))
+        found = _found(step, await texts(scene, step))
     except InterlockError as error:
         return line("configuration", words, f"could not be read: {error}", ok=None)
-    now = "changed by somebody else" if foreign else words if states == {phase} else "not so"
+    as_left = all(_phase(step, each) == phase for each in found)
+    now = "changed by somebody else" if _foreign(found) else words if as_left else "not so"
     return line("configuration", words, now, ok=now == words)
 
 
-def _found(step: StepDef, running: Mapping[str, str]) -> list[tuple[Edit, Clause]]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The clause that stands where an edit was, or is to be, made."""
+
+    router: str
+    edit: Edit
+    clause: Clause
+
+
+def _found(step: StepDef, running: Mapping[str, str]) -> list[_Found]:
     edits = [(each["router"], _edit(each)) for each in step.args["edits"]]
-    return [(edit, read_clause(running[router], edit.before.name, edit.before.seq)) for router, edit in edits]
+    return [
+        _Found(router, edit, read_clause(running[router], edit.before.name, edit.before.seq)) for router, edit in edits
+    ]
 
 
 def _edit(each: Mapping[str, Any]) -> Edit:
@@ -101,13 +127,13 @@ def _edit(each: Mapping[str, Any]) -> Edit:
     return Edit(before, tuple(each["lines"]), tuple(each["undo"]), expected)
 
 
-def _states(step: StepDef, running: Mapping[str, str]) -> tuple[set[Phase], list[str]]:
-    """Which phase each clause is in: as saved means byte for byte; and foreign changes in words."""
+def _foreign(found: Sequence[_Found]) -> list[str]:
+    """Somebody else's changes, in words."""
+    strangers = (foreign_change(each.edit, each.clause) for each in found)
+    return [str(stranger) for stranger in strangers if stranger]
+
+
+def _phase(step: StepDef, found: _Found) -> Phase:
+    """Which phase leaves the clause so: as saved means byte for byte."""
     saved, moved = phases(step)
-    states, foreign = set[Phase](), []
-    for edit, found in _found(step, running):
-        stranger = foreign_change(edit, found)
-        if stranger:
-            foreign.append(str(stranger))
-        states.add(saved if found == edit.before else moved)
-    return states, foreign
+    return saved if found.clause == found.edit.before else moved

@@ -99,12 +99,11 @@ class PreferStandby:
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]
     ) -> Mapping[str, Any]:
-        """Send the step's commands or its undo, asking before each send whether the moment has passed.
+        """Send what is due of the step's commands or its undo, asking before each send whether the moment has passed.
 
         Raises NotSent when somebody else has changed a clause meanwhile: their work is never written over.
         """
-        await clauses.refuse_foreign(scene, step)
-        sent = await send(scene, step.commands if phase == "do" else step.undo, send_allowed)
+        sent = await send(scene, await clauses.due(scene, step, phase), send_allowed)
         return {"sent": sent, "router": step.args["router"]}
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:

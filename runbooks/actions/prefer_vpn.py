@@ -97,9 +97,8 @@ class PreferVpn:
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]
     ) -> Mapping[str, Any]:
-        """Send the step's commands or its undo. Raises NotSent when somebody else has changed a clause meanwhile."""
-        await clauses.refuse_foreign(scene, step)
-        return {"sent": await send(scene, step.commands if phase == "do" else step.undo, send_allowed)}
+        """Send what is due of the commands or the undo. Raises NotSent when somebody else has changed a clause."""
+        return {"sent": await send(scene, await clauses.due(scene, step, phase), send_allowed)}
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:
         """Read the clauses and say which of ours they are; anybody else's is unknown, and both texts are shown."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.errors import Denied
 from connectors.errors import NotSent as ConnectorNotSent
 from runbooks.effects import NotSent
+from runbooks.model import Phase, StepDef
 from runbooks.scene import Scene
 
 Send = Mapping[str, Any]
@@ -24,6 +25,28 @@ def sends(router: str, lines: Sequence[str], *clears: str) -> tuple[dict[str, An
 def window_s(commands: Sequence[Send]) -> float:
     """How long after the intent the last send may come: each router is read and written over its own login."""
     return EACH_ROUTER_S * len({command["router"] for command in commands})
+
+
+def commands_of(step: StepDef, phase: Phase) -> Sequence[Send]:
+    return step.commands if phase == "do" else step.undo
+
+
+def still_due(commands: Sequence[Send], lacks: Callable[[str, Sequence[str]], Sequence[str]]) -> list[Send]:
+    """The commands without what is in place: `lacks` says which of a router's lines are not yet as wanted there.
+
+    A change that lacks nothing is left out with the clears behind it. When none lacks anything, the clears are what is
+    left to be tried: the configuration stands, and whether a router has begun to act on it, it does not say.
+    """
+    return list(_lacking(commands, lacks)) or [command for command in commands if "exec" in command]
+
+
+def _lacking(commands: Sequence[Send], lacks: Callable[[str, Sequence[str]], Sequence[str]]) -> Iterator[Send]:
+    lines: Sequence[str] = ()
+    for command in commands:
+        if "configure" in command:
+            lines = lacks(command["router"], command["configure"])
+        if lines:
+            yield {**command, "configure": list(lines)} if "configure" in command else command
 
 
 async def send(scene: Scene, commands: Sequence[Send], send_allowed: Callable[[], None]) -> int:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from connectors.routers.frr_config import read_clause
+from network.observation import Kind, Observation, SessionHere
 from network.policy import Approvals
 from runbooks.book import parse, shipped
 from runbooks.covered import moved
-from runbooks.journal import NewRun
+from runbooks.effects import Effects
+from runbooks.engine import Engine, view_of
+from runbooks.journal import NewRun, RunRow
+from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
+from runbooks.relied import still_relied_on
 from runbooks.scene import CannotPlan
 from runbooks.ticket import ChangeGate
 from runbooks.view import RunView
 from tests.engine.little_device import World, console
 from tests.engine.little_network import LittleScene
-from tests.sample import NOW, REFERENCE, reference
+from tests.sample import NOW, REFERENCE, reference, routes, seen
 from tests.unit.test_policy_gate import OPEN, Change
 
 SITE = reference()
@@ -78,14 +86,20 @@ class Office:
     network: LittleScene = field(default_factory=lambda: scene(traffic_moving=1))
     world: World = field(default_factory=World)
 
-    async def moved(self) -> Sequence[str]:
+    async def moved(self, begun: Sequence[str]) -> Sequence[str]:
+        before = self.plan.covered
         try:
-            return moved(self.plan.covered, planned(self.network).covered)
+            if not begun:
+                return moved(before, planned(self.network).covered)
+            book, given = parse(TEXT, "book.yaml"), self.plan.parameters
+            now = still_relied_on(book, given, self.network.moment(), REFERENCE.read_text(), begun)
+            return moved({name: before.get(name) for name in now}, now)
         except CannotPlan as reasons:
             return [f"it cannot be planned any more: {reasons}"]
 
-    async def run(self, meanwhile: str = "", *, late: bool = True) -> RunView:
-        """Drive to the approval; `meanwhile` is a line of edge-1 that changes; bob approves; drive on."""
+    @asynccontextmanager
+    async def at_work(self, effects: Effects) -> AsyncIterator[tuple[RunRow, Engine]]:
+        """A run of the plan as it is now, and who drives it."""
         self.plan = planned(self.network)
 
         async def tickets() -> Board:
@@ -93,17 +107,37 @@ class Office:
 
         gate = ChangeGate(tickets, "CHG1", "port-a", ("port-a",), SITE.policy, lambda: NOW, self.moved)
         async with console(self.folder / "j.db", self.world) as (journal, engine):
-            engine.ports = replace(engine.ports, gate=gate)
-            row = await journal.create_run(NewRun("drain-port", "1", self.plan.definition(), locks=["port:port-a"]))
+            engine.ports = replace(engine.ports, gate=gate, effects=effects)
+            yield await journal.create_run(NewRun("drain-port", "1", self.plan.definition(), locks=["port:p"])), engine
+
+    async def approve(self, row: RunRow, act: str) -> None:
+        async with console(self.folder / "j.db", World(), "bob") as (bobs, _):
+            approval = {"definition_sha": row.definition_sha}
+            await bobs.append(row.run_id, "cmd.approve", data=approval, step=f"approve-{act}")
+
+    async def run(self, meanwhile: str = "", *, late: bool = True) -> RunView:
+        """Drive to the approval; `meanwhile` is a line of edge-1 that changes; bob approves; drive on."""
+        async with self.at_work(self.world) as (row, engine):
             assert (await engine.drive(row.run_id, row.fence)).state == "WAITING"
             if meanwhile:
                 router = self.network.routers["edge-1"]
                 router.text = router.text.replace(meanwhile, "set local-preference 190", 1)
             self.network.clock += timedelta(seconds=0.1 if late else 0)
-            async with console(self.folder / "j.db", World(), "bob") as (bobs, _):
-                approval = {"definition_sha": row.definition_sha}
-                await bobs.append(row.run_id, "cmd.approve", data=approval, step="approve-move-azure")
+            await self.approve(row, "move-azure")
             return await engine.drive(row.run_id, row.fence)
+
+    @asynccontextmanager
+    async def halfway(self, meanwhile: Callable[[LittleScene], None]) -> AsyncIterator[tuple[RunRow, Engine]]:
+        """A run that has moved azure, and was approved to move aws; then something happens."""
+        async with self.at_work(Performer(self.network)) as (row, engine):
+            await self.approve(row, "move-azure")
+            view = await engine.drive(row.run_id, row.fence)
+            assert view.waiting.startswith("approve: approval: move aws off port-a"), view
+            await self.approve(row, "move-aws")
+            meanwhile(self.network)
+            self.network.clock += timedelta(hours=1)  # a long pause
+            self.network.look()
+            yield row, engine
 
 
 async def test_an_approval_of_the_plan_as_it_stands_opens_the_gate(tmp_path: Path) -> None:
@@ -125,6 +159,73 @@ async def test_an_approval_is_void_when_what_it_covers_has_moved_and_it_says_wha
     assert "→" in view.why
     assert "set local-preference 190" in view.why
     assert office.world.device.ledger == []
+
+
+# -- an approval in the middle of a run
+
+
+def down(session: str) -> Observation:
+    return seen(Kind.SESSION_HERE, session, SessionHere("Active", NOW, 0, 0, 100, reason="hold timer"))
+
+
+def nothing(_network: LittleScene) -> None:
+    """The run's own first act has moved azure, and that is all."""
+
+
+def somebody_writes(network: LittleScene) -> None:
+    router = network.routers["edge-1"]
+    clause = read_clause(router.text, "IN-dx-router-1", 10)
+    router.text = router.text.replace(clause.text, clause.text.replace("local-preference 200", "local-preference 190"))
+
+
+def standby_is_lost(network: LittleScene) -> None:
+    network.facts = [down("dx-2"), *routes(SITE, "aws", without=frozenset({"dx-2"}))]
+
+
+def tunnel_is_lost(network: LittleScene) -> None:
+    network.facts = [down("vpn-aws-2")]
+
+
+def sent_for_aws(network: LittleScene) -> list[str]:
+    return [line for line in network.routers["edge-1"].sent if "dx-router" in line]
+
+
+async def test_what_the_run_itself_has_moved_voids_no_later_approval(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    async with office.halfway(nothing) as (row, engine):
+        view = await engine.drive(row.run_id, row.fence)
+    assert view.state == "COMPLETED", view
+    assert sent_for_aws(office.network)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "said"),
+    [
+        (somebody_writes, "clauses of aws: "),
+        (standby_is_lost, "it cannot be planned any more: "),
+        (tunnel_is_lost, "aws/vpn-2 is down: no → yes"),
+    ],
+)
+async def test_between_an_approval_in_mid_run_and_its_act_what_it_relies_on_is_compared(
+    tmp_path: Path, meanwhile: Callable[[LittleScene], None], said: str
+) -> None:
+    office = Office(tmp_path)
+    async with office.halfway(meanwhile) as (row, engine):
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        async with asyncio.timeout(10):
+            async for event in engine.journal.follow(row.run_id):
+                if event.kind == "gate.closed":
+                    break
+        view = await view_of(engine.journal, row.run_id)
+        assert view.state == "WAITING"
+        assert f"the approval is void, what it covers has moved: {said}" in view.waiting
+        assert "azure" not in view.waiting, "what its own first act has moved is not held against it"
+        assert sent_for_aws(office.network) == []
+        office.network.facts = []
+        office.network.look()
+        await engine.journal.append(row.run_id, "cmd.abort")
+        assert (await asyncio.wait_for(driving, 10)).state == "ROLLED_BACK"
+    assert sent_for_aws(office.network) == []
 
 
 @pytest.mark.parametrize("late", [True, False])
