@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.commands.past import show
+from console.folders import state_dir
+from console.status import stamp
 from runbooks.effects import Finding, Reading
 from runbooks.engine import Engine, view_of
 from runbooks.journal import Event, Journal
@@ -127,6 +131,27 @@ async def test_blind_before_the_act_nothing_is_sent_until_it_sees(file: Path, wo
         await until(lambda: world.looks >= looked + 5, "five more looks")
         assert world.device.ledger == []
         assert world.gates == []  # nobody is asked for a permission that could not be used
+        sight.now = GOOD
+        assert (await run.ended()).state == "COMPLETED"
+
+
+async def test_show_says_waiting_with_the_guard_and_its_reason(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("INTERLOCK_JOURNAL", raising=False)
+    world.answers["guard seen"] = sight = Sight(BLIND)
+    async with console(state_dir() / "journal.db", world) as (journal, engine):
+        run = await begin(journal, engine, steps(guard("undo")))
+        since = (await run.heard("guard.unknown")).ts
+        await asyncio.to_thread(show, run.run_id, as_json=True)
+        shown = json.loads(capsys.readouterr().out)
+        assert (shown["state"], shown["driver_alive"]) == ("WAITING", True)
+        seen = {"name": "seen", "state": "unknown", "policy": "undo", "reason": "azure is silent", "margin": ""}
+        assert shown["guards"] == [seen | {"since": stamp(since)}]
+        assert [step["attempts"] for step in shown["steps"]] == [0, 0, 0]
+        await asyncio.to_thread(show, run.run_id, as_json=False)
+        assert "guard seen  azure is silent" in capsys.readouterr().out
         sight.now = GOOD
         assert (await run.ended()).state == "COMPLETED"
 
