@@ -20,7 +20,7 @@ from network.inventory import Path
 from network.observation import Advertised, Kind, SessionHere
 from network.snapshot import Snapshot
 from runbooks.actions import clauses
-from runbooks.actions.sending import commands_of, send, sends, still_due, window_s
+from runbooks.actions.sending import commands_of, send_due, sends, still_due, window_s
 from runbooks.actions.specifics import (
     clear,
     exports,
@@ -106,7 +106,7 @@ class AnnounceSpecifics:
             return (kept.standing if clauses.restores(step, phase) else kept.lacking)(running[router])
 
         due = still_due(commands_of(step, phase), lacks)
-        return {"sent": await send(scene, due, send_allowed), "routers": list(of)}
+        return {**await send_due(scene, step, phase, due, send_allowed), "routers": list(of)}
 
     def own(self, step: StepDef, router: str, lines: tuple[str, ...], running: str) -> tuple[str, ...]:
         """The inverse that a timer on the router may send: it cannot count, so what another cloud needs stays."""

@@ -26,7 +26,7 @@ from network.takeover import Takeover, drained_length, observed_length, takeover
 from network.verdict import Overall, Verdict
 from runbooks.actions import clauses
 from runbooks.actions.preferences import preferences_held, refuse_unknown_way_out, tunnel_preferences
-from runbooks.actions.sending import send, sends
+from runbooks.actions.sending import send_due, sends
 from runbooks.actions.ways import coverage, way
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, Seen
@@ -103,8 +103,8 @@ class PreferStandby:
 
         Raises NotSent when somebody else has changed a clause meanwhile: their work is never written over.
         """
-        sent = await send(scene, await clauses.due(scene, step, phase), send_allowed)
-        return {"sent": sent, "router": step.args["router"]}
+        due = await clauses.due(scene, step, phase)
+        return {**await send_due(scene, step, phase, due, send_allowed), "router": step.args["router"]}
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:
         """Read the clauses and say which of ours they are; anybody else's is unknown, and both texts are shown."""

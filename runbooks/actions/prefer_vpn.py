@@ -23,7 +23,7 @@ from network.snapshot import Snapshot
 from network.verdict import Overall
 from runbooks.actions import clauses
 from runbooks.actions.preferences import refuse_unknown_way_out, tunnel_preferences
-from runbooks.actions.sending import send, sends, window_s
+from runbooks.actions.sending import send_due, sends, window_s
 from runbooks.actions.ways import among, as_before, coverage
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, Seen
@@ -98,7 +98,7 @@ class PreferVpn:
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]
     ) -> Mapping[str, Any]:
         """Send what is due of the commands or the undo. Raises NotSent when somebody else has changed a clause."""
-        return {"sent": await send(scene, await clauses.due(scene, step, phase), send_allowed)}
+        return await send_due(scene, step, phase, await clauses.due(scene, step, phase), send_allowed)
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:
         """Read the clauses and say which of ours they are; anybody else's is unknown, and both texts are shown."""

@@ -49,6 +49,14 @@ def _lacking(commands: Sequence[Send], lacks: Callable[[str, Sequence[str]], Seq
             yield {**command, "configure": list(lines)} if "configure" in command else command
 
 
+async def send_due(
+    scene: Scene, step: StepDef, phase: Phase, due: Sequence[Send], send_allowed: Callable[[], None]
+) -> dict[str, Any]:
+    """Send what is due of a phase's commands; the evidence names it where it is not all of them. Raises as `send`."""
+    sent = await send(scene, due, send_allowed)
+    return {"sent": sent} if list(due) == list(commands_of(step, phase)) else {"sent": sent, "commands": list(due)}
+
+
 async def send(scene: Scene, commands: Sequence[Send], send_allowed: Callable[[], None]) -> int:
     """Send each command to its router, and return how many were sent.
 
