@@ -16,13 +16,12 @@ from console.wiring import Watch, utc_now
 from network.health import judge
 from network.snapshot import Snapshot
 from runbooks.book import found, parse
-from runbooks.covered import moved
 from runbooks.journal import Journal
 from runbooks.language import Book
 from runbooks.parameters import bound
 from runbooks.plan import Plan, compile_plan
-from runbooks.relied import still_relied_on
-from runbooks.scene import CannotPlan, Moment, Undoing
+from runbooks.relied import moved_since
+from runbooks.scene import Moment, Undoing
 
 #: How long a plan waits for routers that have not answered lately, in seconds.
 LOOK_S = 10.0
@@ -49,18 +48,11 @@ class Planner:
 
         Of a run that has begun some of its acts, what the others rely on.
         """
-        before = definition.get("covered")
-        if not before:
+        if not definition.get("covered"):
             return []
-        try:
-            book, given = parse(definition["text"], f"{definition['book']}.yaml"), definition["parameters"]
-            moment = await self._moment(book, given)
-            if not begun:
-                return moved(before, compile_plan(book, given, moment, self._site_text).covered)
-            now = still_relied_on(book, given, moment, self._site_text, begun)
-        except CannotPlan as reasons:
-            return [f"it cannot be planned any more: {reasons}"]
-        return moved({name: before[name] for name in now if name in before}, now)
+        book = parse(definition["text"], f"{definition['book']}.yaml")
+        moment = await self._moment(book, definition["parameters"])
+        return moved_since(definition, book, moment, self._site_text, begun)
 
     @property
     def _site_text(self) -> str:

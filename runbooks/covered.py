@@ -6,12 +6,14 @@ Not covered: time, ages, rtt, loss, load, forecast figures, the change, the driv
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from network.health import PathHealth, SiteHealth
 from network.verdict import Verdict
 from runbooks.journal.records import canonical, sha256
+from runbooks.unfold import Filled
 
 Covered = Mapping[str, Any]
 
@@ -47,6 +49,22 @@ def state(
         facts[f"role of {path.name}"] = path.role
         facts[f"{path.name} is down"] = path.verdict is Verdict.DOWN
     return facts
+
+
+def subjects(steps: Sequence[Filled]) -> dict[str, str]:
+    """What the facts of each step are named after, by its id: an act's cloud if no other works on it, else itself."""
+    ids, clouds = {each.step.id for each in steps}, Counter(map(cloud_of, acts_of(steps)))
+    alone = {cloud for cloud, times in clouds.items() if cloud and times == 1 and cloud not in ids}
+    return {name: name for name in ids} | {a.step.id: cloud_of(a) for a in acts_of(steps) if cloud_of(a) in alone}
+
+
+def acts_of(steps: Iterable[Filled]) -> list[Filled]:
+    return [each for each in steps if each.step.kind == "act"]
+
+
+def cloud_of(act: Filled) -> str:
+    """The cloud that an act says it works on; "" when it names none."""
+    return str(act.args.get("cloud", ""))
 
 
 def hashed(facts: Covered) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 from network.located import Fault
 from runbooks import reach
 from runbooks.approvals import with_approvals
-from runbooks.covered import covered, hashed
+from runbooks.covered import covered, hashed, subjects
 from runbooks.filledin import arguments, compiled
 from runbooks.guards.registry import UnfitGuard, exact
 from runbooks.language import Book, BookError
 from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
 from runbooks.putback import PUT_BACK, inverted
-from runbooks.relied import subjects
 from runbooks.scene import CannotPlan, Compiled, Moment
 from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded

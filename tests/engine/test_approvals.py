@@ -21,8 +21,7 @@ from runbooks.engine import Engine, view_of
 from runbooks.journal import NewRun, RunRow
 from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
-from runbooks.relied import still_relied_on
-from runbooks.scene import CannotPlan
+from runbooks.relied import moved_since
 from runbooks.ticket import ChangeGate
 from runbooks.view import RunView
 from tests.engine.little_device import World, console
@@ -87,15 +86,8 @@ class Office:
     world: World = field(default_factory=World)
 
     async def moved(self, begun: Sequence[str]) -> Sequence[str]:
-        before = self.plan.covered
-        try:
-            if not begun:
-                return moved(before, planned(self.network).covered)
-            book, given = parse(TEXT, "book.yaml"), self.plan.parameters
-            now = still_relied_on(book, given, self.network.moment(), REFERENCE.read_text(), begun)
-            return moved({name: before.get(name) for name in now}, now)
-        except CannotPlan as reasons:
-            return [f"it cannot be planned any more: {reasons}"]
+        book, at = parse(TEXT, "book.yaml"), self.network.moment()
+        return moved_since(self.plan.definition(), book, at, REFERENCE.read_text(), begun)
 
     @asynccontextmanager
     async def at_work(self, effects: Effects) -> AsyncIterator[tuple[RunRow, Engine]]:
