@@ -135,10 +135,6 @@ class Stage:
         """What the outside sees when the whole plan is undone once."""
         return sum((lines(step.definition["undo"]) for step in self.plan.steps), Sends())
 
-    def undo_of(self, step_id: str) -> Sends:
-        """What is sent once more when one half-sent undo is asked for again."""
-        return sum((lines(step.definition["undo"]) for step in self.plan.steps if step.id == step_id), Sends())
-
     @property
     def state(self) -> dict[str, str]:
         fabric = self.scene.the_fabric
