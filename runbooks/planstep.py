@@ -38,9 +38,9 @@ class PlanStep:
 
     @property
     def guards(self) -> tuple[str, ...]:
-        """Who watches, as a person reads it: "survivor-load, 2 of 3: hold"."""
-        watching = self.definition.get("guards", ())
-        return tuple(f"{each['name']}, {each['k']} of {each['n']}: {each['policy']}" for each in watching)
+        """Who watches, and what comes of it at this step, as a person reads it: "survivor-load, 2 of 3: hold"."""
+        watching, own = self.definition.get("guards", ()), self.definition.get("exits", {}).get("guard")
+        return tuple(f"{each['name']}, {each['k']} of {each['n']}: {own or each['policy']}" for each in watching)
 
     @property
     def group(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from runbooks.driving import Driving
 from runbooks.effects import Finding, Reading
-from runbooks.engine import Engine, view_of
+from runbooks.engine import view_of
 from runbooks.exits import DEFAULTS, ExitPath, fault
 from runbooks.journal import FenceLost, Journal, RunRow
 from runbooks.model import ExitPolicy
@@ -182,14 +182,6 @@ def test_the_table_has_every_line_that_can_be_stated() -> None:
     assert set(TABLE) == {(path, policy) for path, policy in CASES if policy is not None}
 
 
-async def engine_at_half(journal: Journal, engine: Engine, world: World, exits: Mapping[str, str]) -> Driving:
-    halfway = Halfway(world)
-    row = await journal.create_run(book(steps(exits)))
-    driving = Driving(engine, row.run_id, row.fence)
-    await halfway.there.wait()
-    return driving
-
-
 async def test_what_was_finished_is_let_go_and_anybody_goes_on(tmp_path: Path) -> None:
     leaving = Leaving(tmp_path / "j.db")
     view = await leaving.on("sighup", {}, "finish")
@@ -220,7 +212,9 @@ async def test_an_undo_says_for_whom(tmp_path: Path) -> None:
 async def test_asked_twice_it_holds_now(tmp_path: Path) -> None:
     world = World()
     async with console(tmp_path / "j.db", world) as (journal, engine):
-        driving = await engine_at_half(journal, engine, world, {})
+        halfway, row = Halfway(world), await journal.create_run(book())
+        driving = Driving(engine, row.run_id, row.fence)
+        await halfway.there.wait()
         leaving = asyncio.create_task(driving.leave("ctrl-c"))
         await heard(journal, driving.run_id, "driver.left")
         await driving.stop()

@@ -8,6 +8,7 @@ import pytest
 
 from runbooks.exits import DEFAULTS, ExitPath, policy_of
 from runbooks.model import GuardDef, StepDef, UnfitDefinition, steps_of
+from runbooks.planstep import PlanStep
 
 
 def test_every_path_has_a_default() -> None:
@@ -42,6 +43,13 @@ def test_a_guard_says_so_itself_unless_its_step_does() -> None:
     assert policy_of(StepDef(id="a", kind="act"), "guard", guard) == "undo"
     assert policy_of(StepDef(id="a", kind="act", exits={"guard": "finish"}), "guard", guard) == "finish"
     assert policy_of(None, "guard", guard) == "undo"
+
+
+@pytest.mark.parametrize(("exits", "word"), [({}, "hold"), ({"guard": "undo"}, "undo"), ({"sigterm": "undo"}, "hold")])
+def test_a_plan_says_what_comes_of_a_guard_at_its_step(exits: dict[str, str], word: str) -> None:
+    guard = GuardDef(name="survivor-load").model_dump()
+    step = PlanStep("a", "", "act", "", "reversible", 0, {"guards": [guard], "exits": exits}, ())
+    assert step.guards == (f"survivor-load, 2 of 3: {word}",)
 
 
 @pytest.mark.parametrize(
