@@ -58,7 +58,8 @@ class ChangeGate:
         begun = [step.id for step in acts if step.do.attempts]
         if not approved or len(begun) == len(acts) or self._moved is None:
             return []
-        return [f"the approval is void, what it covers has moved: {words}" for words in await self._moved(begun)]
+        moved = await self._moved(begun)
+        return [f"the approval is void, what it covers has moved: {'; '.join(moved)}"] if moved else []
 
 
 #: Results that a person on the ticket wants to read; the rest is in the journal.
