@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from runbooks.covered import moved
 from runbooks.effects import Effects
 from runbooks.engine import Engine, view_of
 from runbooks.journal import NewRun, RunRow
+from runbooks.model import StepDef
 from runbooks.perform import Performer
 from runbooks.plan import Plan, compile_plan
 from runbooks.relied import moved_since
@@ -218,6 +220,24 @@ async def test_between_an_approval_in_mid_run_and_its_act_what_it_relies_on_is_c
         office.network.look()
         await engine.journal.append(row.run_id, "cmd.abort")
         assert (await asyncio.wait_for(driving, 10)).state == "ROLLED_BACK"
+    assert sent_for_aws(office.network) == []
+
+
+async def test_what_an_act_writes_it_looks_at_itself_approved_or_not(tmp_path: Path) -> None:
+    """Behind the gate, directly before the send: a clause, a list, a rate. It needs no approval to be refused."""
+
+    class Meanwhile(Performer):
+        async def act(self, step: StepDef, *rest: Any) -> Mapping[str, Any]:
+            if step.id == "move-aws":
+                somebody_writes(office.network)
+            return await super().act(step, *rest)
+
+    office = Office(tmp_path, scene())
+    async with office.at_work(Meanwhile(office.network)) as (row, engine):
+        view = await engine.drive(row.run_id, row.fence)
+    assert view.question is not None
+    assert (view.question.step, view.question.kind) == ("move-aws", "act.not_sent")
+    assert "nothing was sent: somebody else changed route-map IN-dx-router-1 permit 10" in view.question.text
     assert sent_for_aws(office.network) == []
 
 
