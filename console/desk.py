@@ -30,6 +30,7 @@ from runbooks.perform import Performer
 from runbooks.plan import Plan
 from runbooks.policy import window_left_s
 from runbooks.putback import undo_definition
+from runbooks.standing import Standing
 from runbooks.ticket import ChangeGate, WorkNotes
 from runbooks.verbs import actions_of, lacking
 from runbooks.view import RunView
@@ -164,6 +165,11 @@ class Desk(Orders):
         """Seconds until the run's certificate ends."""
         ends = self._scene.lease_ends
         return (ends - utc_now()).total_seconds() if ends else None
+
+    def standing(self, run_id: str) -> Standing | None:
+        """What only the driver knows of a run: its dead-men's time, an outage of the journal. None: not driven here."""
+        driving = self._drives.get(run_id)
+        return driving.standing() if driving else None
 
     async def close(self) -> None:
         """Leave: a run that is still driven is cancelled, its act's outcome journaled as unknown, its locks kept."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from console.driver_view import driver_cell
 from console.step_view import live, proof_lines, proofs, sends_lines
 from console.view import Cell, mark, overall, short, span
 from network.health import SiteHealth
-from runbooks.journal import RunRow
+from runbooks.journal import Event, RunRow
 from runbooks.orders import ABANDON
 from runbooks.view import SETTLED, GuardSeen, GuardState, RunView, StepView
 
@@ -47,17 +48,17 @@ def detail_lines(
     height: int,
     health: SiteHealth | None = None,
     *,
-    driven: bool = True,
+    deadmen: Sequence[Line] = (),
 ) -> list[Line]:
     """The current step in full: title, exact commands, expected beside now, and why it does not go on.
 
-    What is too long for `height` lines does without its title and its air.
+    `deadmen` are the lines about what restores by itself. What is too long for `height` does without title and air.
     """
     undo = view.direction == "rollback"
     shown = live(proofs(step, undo=undo), health)
     # Why it stands still comes first: at 03:00 in 80x24 that is what is read.
     parts = [
-        [*waiting_lines(view), *deadman_lines(view, step, driven=driven)],
+        [*waiting_lines(view), *deadmen],
         sends_lines(step.spec.undo if undo else step.spec.commands) or [[Cell("sends nothing", "dim")]],
         proof_lines(shown, width) if shown else [],
     ]
@@ -129,40 +130,23 @@ def _guard_mark(guard: GuardSeen) -> Cell:
     return Cell(*_GUARDS[guard.state])
 
 
-def deadman_lines(view: RunView, here: StepView, *, driven: bool) -> list[Line]:
-    """What restores by itself when the console falls silent, and where; empty when nothing is armed."""
-    lines: list[Line] = []
-    for step in view.steps:
-        if timer := step.armed:
-            where, after = ", ".join(timer.places), span(timer.seconds)
-            what = "" if step is here else f" {step.id}"
-            if timer.unanswered:
-                said = Cell(f"{where} does not answer: what is armed there fires, or has", "degraded")
-            elif driven:
-                said = Cell(f"{where} restores{what} after {after} of silence", "dim")
-            else:
-                said = Cell(f"silence: {where} restores{what} within {after}, or has", "degraded")
-            lines.append([Cell("dead-man ", "strong"), said])
-    return lines
-
-
-def title_line(row: RunRow, view: RunView) -> Line:
-    """Which run this is: book, target, state, change, driver, plan."""
+def title_line(row: RunRow, view: RunView, events: Sequence[Event] = (), held: Cell | None = None) -> Line:
+    """Which run this is: book, target, state (or `held` in its place), driver, change, plan."""
     target = str(row.definition.get("target", ""))
     plan = str(row.definition.get("plan_hash", row.definition_sha))[:8]
-    dim = (f"  {row.ticket or 'no change'}", f"  driver {view.driver}", f"  plan {plan}")
     undo = [Cell(f"  undo of {view.undo_of}", "degraded")] if view.undo_of else []
     return [
-        *(Cell(row.book, "strong"), Cell(f" {target}  "), state_cell(view.state), *undo),
-        *(Cell(text, "dim") for text in dim),
+        *(Cell(row.book, "strong"), Cell(f" {target}  "), held or state_cell(view.state), *undo),
+        *(Cell(f"  {row.ticket or 'no change'}", "dim"), driver_cell(row, view, events), Cell(f"  plan {plan}", "dim")),
     ]
 
 
-def countdown_line(view: RunView, window_s: float | None, lease_s: float | None, width: int) -> Line:
-    """Progress as a bar and in words, and what is running out."""
-    total = len(view.steps)
+def countdown_line(
+    view: RunView, window_s: float | None, lease_s: float | None, width: int, deadman: Line | None = None
+) -> Line:
+    """Progress as a bar and in words, and what is running out; `deadman` says what restores by itself."""
+    total, armed = len(view.steps), deadman or []
     done = sum(step.do.state in SETTLED for step in view.steps)
-    armed = _deadman(view)
     bar = min(max(width - 52 - sum(len(cell.text) for cell in armed), 8), 40)
     full = round(bar * done / total) if total else 0
     words = f"  step {min(done + 1, total)} of {total}" if not view.closed else f"  {done} of {total} steps"
@@ -174,12 +158,6 @@ def countdown_line(view: RunView, window_s: float | None, lease_s: float | None,
         *_left("lease", lease_s, 120),
         *armed,
     ]
-
-
-def _deadman(view: RunView) -> Line:
-    """The shortest silence after which something restores."""
-    armed = [step.armed.seconds for step in view.steps if step.armed]
-    return [Cell("  dead-man ", "dim"), Cell(span(min(armed)), "strong")] if armed else []
 
 
 def _left(name: str, seconds: float | None, scarce_s: float) -> Line:

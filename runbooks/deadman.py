@@ -7,12 +7,13 @@ loop, a lost connection and a dead process all look the same from where the time
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from runbooks.effects import ABSENT, ANSWERS, FIRED, Effects, NotSent, WindowPassed, named
+from runbooks.effects import ABSENT, ANSWERS, ARMED, FIRED, Effects, NotSent, WindowPassed, named
 from runbooks.hold import Hold
 from runbooks.journal import JournalError
 from runbooks.model import StepDef
@@ -28,9 +29,16 @@ PARTS_WHEN_LOST = 12  # and so often while a place does not answer
 class Deadmen:
     """Use it with `async with`, inside the hold; what was armed before, by whichever driver, is kept at once."""
 
-    def __init__(self, hold: Hold, effects: Effects, pauses_s: Sequence[float] = PAUSES_S) -> None:
-        self._hold, self._effects, self._pauses_s = hold, effects, pauses_s
+    def __init__(
+        self,
+        hold: Hold,
+        effects: Effects,
+        pauses_s: Sequence[float] = PAUSES_S,
+        boottime: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hold, self._effects, self._pauses_s, self._boottime = hold, effects, pauses_s, boottime
         self._kept: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, dict[str, float]] = {}  # by timer and place: when it restores, if it hears nothing more
 
     async def __aenter__(self) -> Self:
         await self._hold.catch_up()
@@ -45,6 +53,11 @@ class Deadmen:
         for task in self._kept.values():
             task.cancel()
         await asyncio.gather(*self._kept.values(), return_exceptions=True)
+
+    def fuses(self) -> dict[str, dict[str, float]]:
+        """By timer and place: seconds until it restores, if it hears nothing more from here. Never more than it has."""
+        now = self._boottime()
+        return {timer: {place: end - now for place, end in ends.items()} for timer, ends in self._ends.items()}
 
     def timer_of(self, op: Act, step: StepDef) -> Timer | None:
         """The dead-man of a forward act; None where there is nothing that could put it back."""
@@ -63,6 +76,7 @@ class Deadmen:
     async def arm(self, step: StepDef, timer: Timer, still_allowed: Callable[[], None]) -> None:
         """Arm every place. Raises NotSent when one cannot be armed, WindowPassed from `still_allowed`."""
         still_allowed()
+        said_at = self._boottime()
         try:
             async with asyncio.timeout(step.window_s):
                 await self._effects.arm(step, timer)
@@ -70,6 +84,7 @@ class Deadmen:
             raise
         except Exception as error:
             raise NotSent(f"its dead-man could not be armed ({named(error)})") from error
+        self._heard(timer, dict.fromkeys(timer.places, ARMED), said_at)
         self._keep(step, timer)
 
     async def disarm(self, op: Disarm) -> None:
@@ -88,6 +103,9 @@ class Deadmen:
 
     async def _tell(self, step: StepDef, timer: Timer, answers: Mapping[str, str]) -> None:
         silent = [f"{place}: {said}" for place, said in answers.items() if said not in ANSWERS]
+        burning = self._ends.pop(timer.id, {})
+        if silent:
+            self._ends[timer.id] = {place: end for place, end in burning.items() if answers.get(place) not in ANSWERS}
         if not silent and (kept := self._kept.pop(timer.id, None)):
             kept.cancel()  # before it can miss what has just been confirmed
         if FIRED in answers.values() and not self._known_to_have_fired(step.id, timer.id):
@@ -131,7 +149,9 @@ class Deadmen:
         told: set[str] = set()
         while not self._hold.lost:
             await asyncio.sleep(pause_s)
+            said_at = self._boottime()
             answers = await self._extended(step, timer)
+            self._heard(timer, answers, said_at)
             heard = bool(answers) and ANSWERS.issuperset(answers.values())
             pause_s = timer.seconds / (PARTS if heard else PARTS_WHEN_LOST)
             gone = {place: said for place, said in answers.items() if said in {FIRED, ABSENT} and place not in told}
@@ -144,6 +164,15 @@ class Deadmen:
                 return  # the driver meets it too, and stops; silence is safe
             if told.issuperset(timer.places):
                 return
+
+    def _heard(self, timer: Timer, answers: Mapping[str, str], said_at: float) -> None:
+        """`said_at` is from before the places were spoken to: what is shown as left is never more than what is."""
+        ends = self._ends.setdefault(timer.id, {})
+        for place, said in answers.items():
+            if said == ARMED:
+                ends[place] = said_at + timer.seconds
+            elif said in ANSWERS:
+                ends.pop(place, None)
 
     async def _extended(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
         try:

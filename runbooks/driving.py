@@ -16,6 +16,7 @@ from runbooks.exits import ExitPath, policy_of
 from runbooks.journal import FenceLost, JournalError
 from runbooks.machine import next_op
 from runbooks.model import ExitPolicy
+from runbooks.standing import Standing
 from runbooks.view import RunView
 
 DISARM_S = 10.0
@@ -32,6 +33,10 @@ class Driving:
     @property
     def done(self) -> bool:
         return self._task.done()
+
+    def standing(self) -> Standing | None:
+        """What is known here alone of the run; None once it is driven here no more."""
+        return self._engine.standing(self.run_id)
 
     async def result(self) -> RunView:
         """Wait until nothing more is driven here, and return what the log then says.

@@ -45,6 +45,7 @@ from runbooks.ops import (
 from runbooks.outage import LookAgain
 from runbooks.reading import Reader
 from runbooks.sentry import Sentry
+from runbooks.standing import Standing
 from runbooks.view import RunView
 
 TELL_S = 10.0  # for one note
@@ -77,6 +78,7 @@ class Engine:
         self.journal, self.ports = journal, ports
         self.now, self.boottime, self.new_id = now, boottime, new_id
         self.gate_poll_s, self.tell_s, self.disarm_pauses_s = gate_poll_s, tell_s, disarm_pauses_s
+        self._driven: dict[str, tuple[Hold, Deadmen]] = {}
 
     async def drive(self, run_id: str, fence: int, until_confirm: UntilConfirm | None = None) -> RunView:
         """Drive a run until it is closed, needs a decision, or waits for a person who is not here.
@@ -96,12 +98,24 @@ class Engine:
             outage=self.ports.outage,
             boottime=self.boottime,
         )
-        deadmen = Deadmen(hold, self.ports.effects, self.disarm_pauses_s)
-        async with hold, deadmen, Sentry(hold, self.ports.guards):
-            drive = _Drive(self, hold, deadmen, until_confirm)
-            while await drive.step_on():
-                pass
+        deadmen = Deadmen(hold, self.ports.effects, self.disarm_pauses_s, self.boottime)
+        self._driven[run_id] = hold, deadmen
+        try:
+            async with hold, deadmen, Sentry(hold, self.ports.guards):
+                drive = _Drive(self, hold, deadmen, until_confirm)
+                while await drive.step_on():
+                    pass
+        finally:
+            del self._driven[run_id]
         return hold.view
+
+    def standing(self, run_id: str) -> Standing | None:
+        """What is known here alone of a run that is being driven here now; None: it is not."""
+        if run_id not in self._driven:
+            return None
+        hold, deadmen = self._driven[run_id]
+        away = hold.outage()
+        return Standing(deadmen.fuses(), away, hold.believed if away else None)
 
     async def disarm(self, run_id: str, fence: int) -> None:
         """Have every dead-man of the run confirmed, as its driver who leaves on purpose, to hold. Raises FenceLost."""

@@ -16,6 +16,7 @@ from runbooks.model import Event, steps_of
 from runbooks.notes import NoteQueue
 from runbooks.ops import Op, Reject
 from runbooks.outage import Line
+from runbooks.standing import Away
 from runbooks.view import Rejection, RunView
 
 T = TypeVar("T")
@@ -94,6 +95,10 @@ class Hold:
     def away(self) -> bool:
         """The journal is away; see `believed`."""
         return self._line.away
+
+    def outage(self) -> Away | None:
+        """How it stands with the journal that is away; None: it is there."""
+        return self._line.outage()
 
     @property
     def believed(self) -> RunView:

@@ -20,6 +20,7 @@ from runbooks.journal.drain import deliver, drain
 from runbooks.journal.spool import Entry, Spool
 from runbooks.journal.store import LEASE_S
 from runbooks.model import Event
+from runbooks.standing import Away
 
 RETRY_S = (0.5, 1.0, 2.0, 4.0)
 BEFORE = ("act.intent", "rollback.", "gate.", "run.", "cmd.", "driver.")
@@ -43,6 +44,11 @@ class Line:
         self._known: list[Event] = []  # own entries behind the last look at the log, here in their order
         self._seq = 0  # of the last look
         self._gone_at = 0.0  # from when on the journal counts as away
+        self._why = ""
+        self._waits = ""  # the entry that nothing goes on without
+        self._waiting: list[str] = []  # entries that this host keeps for it
+        self._lost = 0  # entries that it had taken, and has no more
+        self._retry_at: float | None = None
         self._glass = ""  # the typed reason to act without the journal
         self._no_glass = False  # can be broken in this outage any more
         self._in_memory = False  # and the person here was told
@@ -58,6 +64,24 @@ class Line:
     @property
     def away(self) -> bool:
         return not self._back.is_set()
+
+    def outage(self) -> Away | None:
+        """How it stands with the journal that is away; None: it is there."""
+        if not self.away:
+            return None
+        now = self._boottime()
+        return Away(
+            self._why,
+            now - self._gone_at,
+            self._journal.lease_s or LEASE_S,
+            self._waits,
+            tuple(self._waiting),
+            self._in_memory,
+            self._lost,
+            None if self._retry_at is None else max(0.0, self._retry_at - now),
+            "broken" if self._glass else "shut" if self._no_glass or self.taken_over else "whole",
+            self._leased_s(),
+        )
 
     def silence_s(self) -> float:
         """Seconds since the journal last confirmed that this console drives; 0 where that needs no confirming."""
@@ -125,7 +149,7 @@ class Line:
                 if event := await self._spooled(entry, expect_seq, durably=first):
                     return event
                 continue  # it came back in this moment, or the glass is whole again
-            await self._hold(kind)
+            await self._hold(entry)
             if not kind.startswith("cmd."):
                 raise LookAgain  # also with the glass broken: meanwhile a guard may have tripped
 
@@ -153,6 +177,7 @@ class Line:
                 return None
         event = entry.at(self._head + 1)
         self._known.append(event)
+        self._waiting.append(_named(entry))
         return event
 
     @property
@@ -179,8 +204,9 @@ class Line:
             return False
         return True
 
-    async def _hold(self, kind: str) -> None:
+    async def _hold(self, entry: Entry) -> None:
         """Wait for the journal, or for the word of the person here that this cannot wait."""
+        kind, self._waits = entry.kind, _named(entry)
         waits: set[asyncio.Task[Any]] = {asyncio.create_task(self._back.wait())}
         if not kind.startswith(NEVER_LOCAL) and self.taken_over is None:
             waits.add(asyncio.create_task(self._asked()))
@@ -190,6 +216,7 @@ class Line:
             if kind.startswith(NEVER_LOCAL):
                 await self._back.wait()
         finally:
+            self._waits = ""
             for task in waits:
                 task.cancel()
 
@@ -239,6 +266,7 @@ class Line:
             return
         self._back.clear()
         self._gone_at = self._boottime() if self._journal.lease_s is None else self._heard_at
+        self._why, self._lost = gone.why, 0
         self._outage.holding(self._run_id, str(gone))
         self._returning = asyncio.create_task(self._return(), name=f"journal of {self._run_id}")
 
@@ -250,7 +278,10 @@ class Line:
         """Try until the journal is there; then bring it up to date."""
         tries = 0
         while self.away:
-            await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+            pause_s = RETRY_S[min(tries, len(RETRY_S) - 1)]
+            self._retry_at = self._boottime() + pause_s
+            await asyncio.sleep(pause_s)
+            self._retry_at = None
             tries += 1
             try:
                 await self._spool.settle()
@@ -285,6 +316,7 @@ class Line:
             self._heard_at, self.stale = at, True
             self._glass, self._no_glass, self._in_memory = "", False, False
             self._known.clear()
+            self._waiting.clear()
             self._back.set()
         self._outage.returned(self._run_id, away_s, spooled)
 
@@ -299,6 +331,7 @@ class Line:
         """Whether the journal still has all it took from here; if not, it gets it again, when a person says so."""
         there = {event.uid for event in await self._journal.events(self._run_id)}
         gone = [entry for entry in await self._spool.acknowledged(self._run_id) if entry.uid not in there]
+        self._lost = len(gone)
         if not gone:
             return True
         if not await self._outage.write_again(self._run_id, len(gone)):
@@ -307,3 +340,8 @@ class Line:
         for entry in gone:
             await deliver(self._journal, entry)
         return True
+
+
+def _named(entry: Entry) -> str:
+    """An entry as it is told to a person: `act.intent of move-aws`."""
+    return f"{entry.kind} of {entry.step}" if entry.step else entry.kind

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -20,6 +21,7 @@ from console.ui.bridge import Bridge, Changed, Picture
 from console.ui.clipboard import osc52
 from console.ui.desk_port import Connect
 from console.ui.errands import Errands
+from console.ui.keyboard import Keyboard
 from console.ui.run_errands import RunErrands
 from console.ui.screens.page import Page
 from console.ui.screens.pulse import PulseScreen
@@ -96,6 +98,7 @@ class InterlockApp(App[None], inherit_bindings=False):
         self.bridge = Bridge(connect, self.post_message, clock)
         self.errands = Errands(self)
         self.orders = RunErrands(self)
+        self._keyboard = Keyboard(self, super().on_event)
         self.picture = Picture(clock())
         self._health: SiteHealth | None = None
         self._frozen_at: datetime | None = None
@@ -113,7 +116,15 @@ class InterlockApp(App[None], inherit_bindings=False):
         # After the first frame: whatever connecting imports must not stand between start and paint.
         self.call_after_refresh(self.bridge.start)
 
+    async def on_event(self, event: events.Event) -> None:
+        """A key waits its turn; everything else, and a key that a widget hands up, is Textual's."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._keyboard.typed(event)
+        else:
+            await super().on_event(event)
+
     async def on_unmount(self) -> None:
+        self._keyboard.stop()
         await self.bridge.stop()
 
     # -- what the screens see

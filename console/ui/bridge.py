@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,24 +21,48 @@ from network.snapshot import Snapshot
 
 if TYPE_CHECKING:  # the journal is imported when the desk is open: the first paint comes before
     from runbooks.journal import Event, Journal, RunRow
+    from runbooks.standing import Away, Standing
     from runbooks.view import RunView
 
 GAP_S = 0.25  # between two messages
 IDLE_S = 1.0  # without news: ages go on
+COUNTING_S = 0.5  # the same while seconds are counted down
 RUNS_S = 1.0  # between two looks at the list of runs: other consoles start some
 DESK_RETRY_S = 3.0
+FOLLOW_RETRY_S = 1.0
 TAIL = 200  # entries of a run's log that are kept for the screen
 
 
 @dataclass(frozen=True, slots=True)
 class RunPicture:
-    """One run: its row, its folded log, and the log's end. Countdown figures in seconds; None is unknown."""
+    """One run: its row, its folded log, and the log's end. Countdown figures in seconds; None is unknown.
+
+    `standing` is what only its driver knows; None: it is not driven here. While the journal is away from it,
+    `view` is what the driver believes.
+    """
 
     row: RunRow
     view: RunView
     events: tuple[Event, ...]
     window_left_s: float | None = None
     lease_left_s: float | None = None
+    standing: Standing | None = None
+
+    @property
+    def away(self) -> Away | None:
+        """The journal's outage, as this run's driver here meets it."""
+        return self.standing.away if self.standing else None
+
+    @property
+    def fuses(self) -> Mapping[str, Mapping[str, float]]:
+        """See Standing.fuses; empty where the run is driven elsewhere."""
+        return self.standing.fuses if self.standing else {}
+
+    @property
+    def counts_down(self) -> bool:
+        """Seconds are counted down that a person waits for."""
+        armed = any(step.armed for step in self.view.steps)
+        return not self.view.closed and (armed or self.away is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,7 @@ class Bridge:
         """Follow a run's log from now on."""
         if self._following:
             self._following.cancel()
+        self._trouble.pop("run", None)
         if self.desk:
             self._following = asyncio.create_task(self._follow(self.desk.journal, run_id), name=run_id)
 
@@ -105,6 +130,7 @@ class Bridge:
         """Back to the list of runs."""
         if self._following:
             self._following.cancel()
+        self._trouble.pop("run", None)
         self._left = self._run.row.run_id if self._run else None
         self._following, self._run = None, None
         self._dirty.set()
@@ -163,20 +189,33 @@ class Bridge:
         return self._following is not None and self._following.get_name() == run_id
 
     async def _follow(self, journal: Journal, run_id: str) -> None:
-        from runbooks.journal import JournalError
-        from runbooks.machine import apply, fold
-        from runbooks.model import UnfitDefinition, steps_of
+        """Follow a run's log, over every outage of the journal."""
+        from runbooks.journal import JournalError, JournalUnavailable
+        from runbooks.model import UnfitDefinition
 
-        try:
-            row = await journal.run(run_id)
-            view, tail = fold(steps_of(row.definition), ()), list[Any]()
-            async for event in journal.follow(run_id):
-                view = apply(view, event)
-                tail = [*tail[-TAIL:], event]
-                self._run = RunPicture(row, view, tuple(tail))
+        while True:
+            try:
+                await self._followed(journal, run_id)
+            except JournalUnavailable as away:
+                self._trouble["run"] = str(away)
                 self._dirty.set()
-        except (JournalError, UnfitDefinition) as error:
-            self._trouble["run"] = str(error)
+                await asyncio.sleep(FOLLOW_RETRY_S)
+            except (JournalError, UnfitDefinition) as error:
+                self._trouble["run"] = str(error)
+                self._dirty.set()
+                return
+
+    async def _followed(self, journal: Journal, run_id: str) -> None:
+        from runbooks.machine import apply, fold
+        from runbooks.model import steps_of
+
+        row = await journal.run(run_id)
+        view, tail = fold(steps_of(row.definition), ()), list[Any]()
+        async for event in journal.follow(run_id):
+            view = apply(view, event)
+            tail = [*tail[-TAIL:], event]
+            self._run = RunPicture(row, view, tuple(tail))
+            self._trouble.pop("run", None)
             self._dirty.set()
 
     def _counted(self) -> RunPicture | None:
@@ -184,14 +223,17 @@ class Bridge:
         if run is None or desk is None:
             return run
         row = next((row for row in self._runs if row.run_id == run.row.run_id), run.row)
-        name = row.run_id
-        return RunPicture(row, run.view, run.events, desk.window_left_s(name), desk.lease_left_s(name))
+        name, standing = row.run_id, desk.standing(row.run_id)
+        view = (standing.believed if standing else None) or run.view
+        return RunPicture(row, view, run.events, desk.window_left_s(name), desk.lease_left_s(name), standing)
 
     async def _publish(self) -> None:
         while True:
-            self._post(Changed(self.picture()))
+            picture = self.picture()
+            self._post(Changed(picture))
             await asyncio.sleep(GAP_S)
+            idle_s = COUNTING_S if picture.run and picture.run.counts_down else IDLE_S
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_S - GAP_S):
+                async with asyncio.timeout(idle_s - GAP_S):
                     await self._dirty.wait()
             self._dirty.clear()

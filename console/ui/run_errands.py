@@ -166,6 +166,26 @@ class RunErrands(Asking):
         if desk := self._desk:
             self._ask(desk.rollback(run_id), "rolling back: {}")
 
+    def break_glass(self) -> None:
+        """Ask for the reason to act without the journal. Nobody else sees what is done then."""
+        from console import hold_view
+        from console.ui.screens.form import Field, Form
+
+        run = self._app.picture.run
+        if run is None or run.away is None or not self._may_write():
+            return
+        run_id, now = run.row.run_id, self._app.sight.judged_at
+        lines = hold_view.hold_lines(run.view, run.away, now, asked=True, writing=True)
+        fields = [Field("reason", "why this cannot wait; it is written down with your name")]
+        form = Form(f"break the glass for {run_id}?", lines, fields, does="acts without the journal")
+        self._app.push_screen(form, lambda given: self._broken(run_id, given["reason"]) if given else None)
+
+    def _broken(self, run_id: str, reason: str) -> None:
+        if self._app.bridge.operator.break_it(reason, run_id):
+            self._app.say(f"{run_id} acts without the journal: {reason}", "degraded")
+        else:
+            self._app.say("too late, or the journal is back: no glass was broken", "degraded")
+
     def answer(self) -> None:
         """A confirm or manual step waits for the person here."""
         from console import run_view

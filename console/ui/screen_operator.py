@@ -80,9 +80,13 @@ class ScreenOperator:
         self.holds[run_id] = f"HOLD {run_id}: the journal has lost {lost} entries that it had taken"
         return False
 
-    def break_it(self, reason: str) -> bool:
-        """Act without the journal in every run that holds for it here. False: none does."""
-        waiting = [typed for typed in self._glass.values() if not typed.done()]
+    def may_break(self, run_id: str) -> bool:
+        """Whether a run holds before something that a typed reason would let it do without the journal."""
+        return run_id in self._glass and not self._glass[run_id].done()
+
+    def break_it(self, reason: str, run_id: str = "") -> bool:
+        """Act without the journal in the run that is named, else in every one that holds for it here. False: none."""
+        waiting = [self._glass[run] for run in self._glass if self.may_break(run) and run_id in {"", run}]
         for typed in waiting:
             typed.set_result(reason)
         return bool(waiting)

@@ -26,7 +26,8 @@ from runbooks.model import Phase, StepDef
 from runbooks.orders import Orders
 from runbooks.plan import Plan, PlanStep
 from runbooks.putback import undo_definition
-from runbooks.view import RunView
+from runbooks.standing import Standing
+from runbooks.view import RunView, Timer
 from tests.sample import NOW, healthy, reference
 
 WINDOW_S, LEASE_S = 4320.0, 780.0
@@ -147,6 +148,7 @@ class Stage:
     hold: dict[str, asyncio.Event] = field(default_factory=dict)
     sent: list[tuple[str, Phase]] = field(default_factory=list)
     refuse: set[str] = field(default_factory=set)  # waits whose time ends without what was expected
+    routers: tuple[str, ...] = ()  # where a dead-man can be armed
 
     async def check(self, step: StepDef) -> Finding:
         await self._held(step.id)
@@ -163,6 +165,21 @@ class Stage:
         send_allowed()
         self.sent.append((step.id, phase))
         return {"sent": len(step.commands)}
+
+    def places(self, step: StepDef) -> tuple[str, ...]:
+        return self.routers
+
+    async def prepare(self, step: StepDef, timer: Timer) -> None:
+        """Routers need none."""
+
+    async def arm(self, step: StepDef, timer: Timer) -> None:
+        """They do as they are told."""
+
+    async def extend(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
+        return dict.fromkeys(timer.places, "armed")
+
+    async def disarm(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
+        return dict.fromkeys(timer.places, "armed")
 
     async def observe(self, step: StepDef, phase: Phase) -> Seen:
         done = [each for name, each in self.sent if name == step.id]
@@ -205,8 +222,9 @@ class SmallDesk(Orders):
         super().__init__(journal)
         self.stage, self.write = stage, False
         ids = (f"e{n}" for n in itertools.count())
-        ports = Ports(stage, stage, stage, operator)
-        self.engine = Engine(journal, ports, now=now, boottime=monotonic, new_id=lambda: next(ids))
+        ports = Ports(stage, stage, stage, operator, outage=operator)
+        seconds = lambda: now().timestamp()  # noqa: E731 -- all of a test's clocks are one
+        self.engine = Engine(journal, ports, now=now, boottime=seconds, new_id=lambda: next(ids))
         self.drives: list[Driving] = []
 
     async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
@@ -243,6 +261,9 @@ class SmallDesk(Orders):
             await self.resume(run_id)
         return told
 
+    def standing(self, run_id: str) -> Standing | None:
+        return self.engine.standing(run_id)
+
     async def finished(self) -> None:
         """Wait until nothing is driven here any more."""
         await asyncio.gather(*(driving.result() for driving in self.drives), return_exceptions=True)
@@ -270,7 +291,8 @@ async def a_journal(
     me = Identity.here(user, "LAB")
     ids = (f"j{n}-{dead}-{user}{name}" for n in itertools.count())
     identity = replace(me, pid_start=me.pid_start - 1) if dead else me
-    return await Journal.open(folder / "journal.db", identity=identity, now=now, new_id=lambda: next(ids))
+    spool = folder / f"spool-{user}{name}.db"
+    return await Journal.open(folder / "journal.db", identity=identity, now=now, new_id=lambda: next(ids), spool=spool)
 
 
 @dataclass

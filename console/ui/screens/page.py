@@ -87,8 +87,12 @@ class Page(Screen[None], inherit_bindings=False):
         self.draw(sight)
         self.query_one(KeyLine).refresh_keys()
 
+    def says_itself(self, sight: Sight) -> bool:  # noqa: ARG002 -- of this screen
+        """Whether the trouble with the journal stands in the body: then it needs no line below."""
+        return False
+
     def _sources(self, sight: Sight) -> list[Cell]:
-        if sight.picture.trouble:
+        if sight.picture.trouble and not self.says_itself(sight):
             return [Cell("X ", "down"), Cell(sight.picture.trouble, "down")]
         if sight.picture.snapshot is None:
             return [Cell("connecting …", "unknown")]

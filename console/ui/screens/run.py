@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from console import journal_view, run_view, run_words, step_view
+from console import deadman_view, driver_view, hold_view, journal_view, run_view, run_words, step_view
 from console.run_keys import sensible
 from console.ui.bridge import RunPicture
 from console.ui.screens.page import Page
@@ -47,7 +47,8 @@ class RunScreen(Page):
         Binding("a", "approve", "approve", id="run.approve"),
         Binding("p", "pause", "pause/resume", id="run.pause"),
         Binding("t", "take_over", "take over", id="run.take-over"),
-        Binding("b", "rollback", "roll back", id="run.rollback"),
+        Binding("b", "break_glass", "break the glass", id="run.break-glass"),  # only while it can be,
+        Binding("b", "rollback", "roll back", id="run.rollback"),  # and then this cannot
         Binding("h", "hand_over", "hand over", id="run.hand-over"),
         Binding("A", "abandon", "abandon", id="run.abandon", key_display="A"),
         Binding("escape", "leave", "runs", id="run.list", key_display="esc"),
@@ -59,7 +60,9 @@ class RunScreen(Page):
         yield Vertical(Lines(id="interrupted"), runs, Lines(id="none"), id="past")
         yield Vertical(
             Lines(id="title"),
+            Lines(id="nobody"),
             Lines(id="counts"),
+            Lines(id="hold", classes="box"),
             Horizontal(
                 Scroll(Lines(id="steps"), id="steps-box", classes="box"),
                 Scroll(Lines(id="detail"), id="detail-box", classes="box"),
@@ -84,6 +87,9 @@ class RunScreen(Page):
         else:
             self._draw_now(sight, run)
 
+    def says_itself(self, sight: Sight) -> bool:
+        return sight.picture.run is not None and sight.picture.run.away is not None
+
     def _turn_to(self, *, now: bool) -> None:
         """The run, or the past ones. A pane that is not shown must not keep the keys: enter is the run's answer."""
         if self.query_one("#now").display == now != self.query_one("#past").display:
@@ -98,6 +104,10 @@ class RunScreen(Page):
             return run is not None and bool(bridge.operator.asked(run.row.run_id))
         if action == "leave":
             return run is not None
+        if action in {"break_glass", "rollback"} and run is not None:
+            breaks = bridge.operator.may_break(run.row.run_id)
+            if breaks or action == "break_glass":
+                return breaks and action == "break_glass"
         if action not in _ORDERS:
             return True
         row, console = self._meant(), bridge.desk.journal.console if bridge.desk else ""
@@ -140,9 +150,13 @@ class RunScreen(Page):
         )
 
     def _draw_now(self, sight: Sight, run: RunPicture) -> None:
-        view, width = run.view, self.app.size.width
-        self.query_one("#title", Lines).show([run_view.title_line(run.row, view)])
-        counts = run_view.countdown_line(view, run.window_left_s, run.lease_left_s, width)
+        view, width, away = run.view, self.app.size.width, run.away
+        held = hold_view.hold_state(away) if away else None
+        self.query_one("#title", Lines).show([run_view.title_line(run.row, view, run.events, held)])
+        self._draw_nobody(sight, run)
+        self._draw_hold(sight, run)
+        armed = deadman_view.deadman_cell(view, run.events, run.fuses)
+        counts = run_view.countdown_line(view, run.window_left_s, run.lease_left_s, width, armed)
         self.query_one("#counts", Lines).show([counts])
         self.query_one("#steps-box").border_title = "steps"
         self._draw_guards(view)
@@ -150,6 +164,25 @@ class RunScreen(Page):
         self.query_one("#live-line", Lines).show([run_view.live_line(sight.health)])
         self._draw_journal(run)
         self._draw_fitted(sight, run)
+
+    def _draw_nobody(self, sight: Sight, run: RunPicture) -> None:
+        """Only while nobody drives it."""
+        line = self.query_one("#nobody", Lines)
+        line.display = driver_view.nobody_drives(run.row, run.view, run.events)
+        if line.display:
+            width = self.app.size.width - 2
+            line.show([driver_view.nobody_line(run.row, run.view, run.events, sight.judged_at, width)])
+
+    def _draw_hold(self, sight: Sight, run: RunPicture) -> None:
+        """Only while the journal is away; on a low screen in the place of the log, which stands still then."""
+        box, away = self.query_one("#hold", Lines), run.away
+        box.display = away is not None
+        self.query_one("#journal-box").display = away is None or self.has_class("-tall")
+        if away:
+            box.border_title = hold_view.hold_title(away)
+            asked = self.console.bridge.operator.may_break(run.row.run_id)
+            writing = self.console.write
+            box.show(hold_view.hold_lines(run.view, away, sight.judged_at, asked=asked, writing=writing))
 
     def _draw_guards(self, view: RunView) -> None:
         """A box beside the step where there is room, else a line."""
@@ -178,8 +211,8 @@ class RunScreen(Page):
         width, height = max(box.content_size.width, 40), box.content_size.height
         lines = run_words.left_lines(run.events) if run.view.unmanned else []
         if step:
-            driven = run.row.driver_alive
-            lines += run_view.detail_lines(run.view, step, width, height, sight.health, driven=driven)
+            deadmen = deadman_view.deadman_lines(run.row, run.view, step, run.events, run.fuses, sight.judged_at, width)
+            lines += run_view.detail_lines(run.view, step, width, height, sight.health, deadmen=deadmen)
         else:
             lines += run_view.waiting_lines(run.view)
         self.query_one("#detail", Lines).show(lines)
@@ -216,6 +249,9 @@ class RunScreen(Page):
     def action_abandon(self) -> None:
         if row := self._meant():
             self.console.orders.abandon(row)
+
+    def action_break_glass(self) -> None:
+        self.console.orders.break_glass()
 
     def action_rollback(self) -> None:
         if row := self._meant():
