@@ -56,7 +56,7 @@ def _tries(away: Away) -> str:
 
 def _then(view: RunView, away: Away) -> Line:
     if away.lost:
-        return [Cell(f"; it has lost {away.lost} entries: --prompt on a command line gives them back", "down")]
+        return [Cell(f"; it lost {away.lost} entries: --prompt can give them back", "down")]
     if view.direction == "rollback":
         return [Cell("; then goes on by itself: an undo looks before each act", "dim")]
     if away.for_s > away.asks_after_s:
@@ -66,7 +66,7 @@ def _then(view: RunView, away: Away) -> Line:
 
 def _may(away: Away, now: datetime, *, asked: bool, writing: bool) -> Line:
     if away.glass == "broken":
-        return [Cell("have broken the glass: what is done is kept here, only the close waits", "degraded")]
+        return [Cell("broke the glass: what is done is kept here; only the close waits", "degraded")]
     if away.glass == "shut":
         return [Cell("wait, or act by hand: too late to act from here without the journal", "degraded")]
     if not asked:

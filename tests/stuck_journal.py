@@ -12,14 +12,14 @@ from runbooks.journal.sqlite import SqliteEngine
 @asynccontextmanager
 async def stuck(journal: Journal) -> AsyncIterator[None]:
     """While the block lasts, this console's journal takes nothing."""
-    await _query_only(journal, on=True)
+    await set_stuck(journal, on=True)
     try:
         yield
     finally:
-        await _query_only(journal, on=False)
+        await set_stuck(journal, on=False)
 
 
-async def _query_only(journal: Journal, *, on: bool) -> None:
+async def set_stuck(journal: Journal, *, on: bool) -> None:
     engine = journal._engine
     assert isinstance(engine, SqliteEngine)
     await engine._on_thread(lambda: engine._open_db().execute(f"PRAGMA query_only = {int(on)}"))

@@ -158,7 +158,7 @@ class InterlockApp(App[None], inherit_bindings=False):
             await self.action_view("run")
 
     def _redraw(self) -> None:
-        if isinstance(self.screen, Page):
+        if self.screen_stack and isinstance(self.screen, Page):  # a last picture may come when the screens are gone
             self.screen.refresh_sight()
 
     def say(self, text: str, tone: str = "plain") -> None:

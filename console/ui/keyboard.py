@@ -1,8 +1,8 @@
 """One key at a time: what is typed or pasted at once meets the screens as if it had been typed slowly.
 
 Textual gives a key to whoever has the focus when it is read; a dialog that the key before it opens, or a field that it
-focuses, comes a moment later. Until then `:pause` would be `:`, and then `p`, which pauses. So a key waits until the one
-before it has been heard everywhere, and until the screen that it may have opened is there.
+focuses, comes a moment later. Until then `:plan` would be `:`, and then `p`, which pauses. So a key waits until the one
+before it has been heard by all, and until the screen that it may have opened is there.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from textual.app import ScreenStackError
 from textual.events import Event
 from textual.message_pump import MessagePump
 
 if TYPE_CHECKING:
     from textual.app import App
 
-#: A key waits no longer than this for the one before it: a screen that is being closed may never answer.
-PATIENCE_S = 0.5
+#: A key waits no longer than this for the one before it: rather out of order than never.
+PATIENCE_S = 3.0
 
 
 class Keyboard:
@@ -52,8 +53,8 @@ class Keyboard:
             self._turn = asyncio.create_task(self._next(heard_by), name="next key")
 
     async def _next(self, heard_by: Sequence[MessagePump]) -> None:
-        """A key goes from the focused widget up to the app; what that makes them say to each other goes the same way."""
-        with suppress(TimeoutError):
+        """A key goes from the focused widget up to the app; what that makes them tell each other goes the same way."""
+        with suppress(TimeoutError, ScreenStackError):
             async with asyncio.timeout(PATIENCE_S):
                 for pump in (*heard_by, *heard_by):
                     await _worked_off(pump)

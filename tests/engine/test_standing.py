@@ -12,7 +12,7 @@ from runbooks.engine import Engine
 from runbooks.standing import Away
 from tests.engine.little_device import World, act, book, console, until
 from tests.engine.watcher import Watcher
-from tests.stuck_journal import stuck
+from tests.stuck_journal import set_stuck
 
 SECONDS = 0.6
 EMPTY = {"id": "empty", "kind": "wait_until", "timeout_s": 30}
@@ -66,11 +66,10 @@ async def test_hold_says_what_waits_what_is_kept_and_when_it_is_tried_again(tmp_
     outage: Any = {"spool": tmp_path / "spool.db", "outage": Watcher()}
     async with console(tmp_path / "journal.db", world, **outage) as (journal, engine):
         row = await journal.create_run(book({"steps": [act("egress"), act("shut")]}))
-        block = stuck(journal)
 
         async def get_stuck() -> None:
             world.answers.pop("after v6 of do egress")
-            await block.__aenter__()
+            await set_stuck(journal, on=True)
 
         world.answers["after v6 of do egress"] = get_stuck
         driving = Driving(engine, row.run_id, row.fence)
@@ -91,6 +90,6 @@ async def test_hold_says_what_waits_what_is_kept_and_when_it_is_tried_again(tmp_
         assert standing.believed is not None
         assert [step.do.state for step in standing.believed.steps] == ["done", "pending"]
         assert (await journal.run(row.run_id)).head_seq < standing.believed.seq
-        await block.__aexit__(None, None, None)
+        await set_stuck(journal, on=False)
         await until(lambda: away() is None, "it is back")
         assert (await driving.result()).state == "COMPLETED"

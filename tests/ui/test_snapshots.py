@@ -11,8 +11,10 @@ import pytest
 from textual.pilot import Pilot
 
 from console.ui.app import InterlockApp
+from console.ui.widgets.lines import Lines
 from runbooks.journal import NewRun
 from tests.sample import healthy
+from tests.stuck_journal import set_stuck
 from tests.ui.world import STEPS, Ticks, World, a_journal, a_plan, raw, wait_for, with_faults
 
 SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
@@ -90,9 +92,9 @@ def test_interrupted_run(tmp_path: Path, snap_compare: Any) -> None:
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
 
-async def written(folder: Path) -> str:
+async def written(folder: Path, *, dead: bool = False) -> str:
     """A log as another console has written it: an act with a dead-man, and guards, one of which cannot see."""
-    journal = await a_journal(folder, Ticks(), user="bob")
+    journal = await a_journal(folder, Ticks(), user="bob", dead=dead)
     row = await journal.create_run(
         NewRun("drain-port", "1", a_plan({"port": "port-a"}).definition(), ticket="CHG0031234")
     )
@@ -128,6 +130,79 @@ def test_run_with_guards_and_a_dead_man(tmp_path: Path, snap_compare: Any, size:
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+def armed(world: World, app: InterlockApp) -> Before:
+    """A run that is driven here, held while its first act is verified; four seconds ago the routers were armed."""
+    world.stage.hold, world.stage.routers = {"verify move-azure": asyncio.Event()}, ("edge-1", "edge-2")
+
+    async def before(pilot: Pilot[None]) -> None:
+        await wait_for(lambda: world.desks and app.bridge.desk, "the desk is open")
+        definition = a_plan({"port": "port-a"}).definition()
+        steps = [each | ({"deadman_s": 15.0} if each["kind"] == "act" else {}) for each in definition["steps"]]
+        app.bridge.open_run(
+            await world.desk.begin(NewRun("drain-port", "1", definition | {"steps": steps}, ticket="CHG0031234"))
+        )
+        await wait_for(lambda: app.picture.run and app.picture.run.fuses, "a dead-man is armed")
+        await wait_for(lambda: held_at(app, "move-azure"), "its act is verified")
+        await pilot.press("4")
+        world.clock.later(4.0)
+        await wait_for(lambda: "in 11 s" in app.screen.query_one("#detail", Lines).text, "it is counted down")
+        await pilot.pause()
+
+    return before
+
+
+def holding(world: World, app: InterlockApp, *keys: str) -> Before:
+    """The same, and its journal takes nothing any more."""
+    begun = armed(world, app)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await begun(pilot)
+        await set_stuck(world.desk.journal, on=True)
+        world.stage.hold["verify move-azure"].set()
+        await wait_for(lambda: "b break the glass" in app.screen.query_one("#hold", Lines).text, "it holds")
+        await wait_for(lambda: "again in" in app.screen.query_one("#hold", Lines).text, "until it is tried again")
+        await pilot.press(*keys)
+        await pilot.pause()
+
+    return before
+
+
+@SIZES
+def test_run_with_a_dead_man_that_is_counted_down(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    world = World(tmp_path)
+    app = world.app(write=True)
+    assert snap_compare(app, terminal_size=size, run_before=armed(world, app))
+
+
+@SIZES
+def test_hold(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+    world = World(tmp_path)
+    app = world.app(write=True)
+    assert snap_compare(app, terminal_size=size, run_before=holding(world, app))
+
+
+def test_break_glass_form(tmp_path: Path, snap_compare: Any) -> None:
+    world = World(tmp_path)
+    app = world.app(write=True, theme="mono")
+    assert snap_compare(app, terminal_size=(80, 24), run_before=holding(world, app, "b"))
+
+
+@pytest.mark.parametrize("theme", ["dark", "mono"])
+def test_nobody_drives(tmp_path: Path, snap_compare: Any, theme: str) -> None:
+    world = World(tmp_path)
+    app = world.app(write=True, theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        run = await written(tmp_path, dead=True)
+        await wait_for(lambda: app.bridge.desk, "the desk is open")
+        app.bridge.open_run(run)
+        await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "nobody drives it")
+        await pilot.press("4")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
 
 def test_decide_dialog(tmp_path: Path, snap_compare: Any) -> None:

@@ -37,6 +37,7 @@ async def run_in_view(world: World, app: InterlockApp, pilot: Pilot[None], held:
     run = await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
     app.bridge.open_run(run)
     await wait_for(lambda: state(app) == ("RUNNING" if held else "COMPLETED"), "the run is in view")
+    await wait_for(lambda: app.picture.run and (held or app.picture.run.row.closed_at), "as the list has it, too")
     await pilot.press("4")
     await pilot.pause()
     return run
@@ -89,9 +90,9 @@ async def test_form_filled_in_one_stroke(world: World, *, missing: bool) -> None
         port = [] if missing else [*"port-a"]
         at_once(app, "3", "enter", *port, "enter", *"CHG1", "enter")
         if missing:
-            await wait_for(lambda: isinstance(app.screen, Form), "it stays open")
-            await wait_for(lambda: [each.value for each in app.screen.query(Input)][-1] == "CHG1", "all has arrived")
-            assert app.screen.query(Input).first().has_focus
+            await wait_for(lambda: "CHG1" in [each.value for each in app.screen.query(Input)], "all has arrived")
+            await wait_for(lambda: app.screen.query(Input).first().has_focus, "the missing field is asked for")
+            assert isinstance(app.screen, Form)
         else:
             await wait_for(lambda: isinstance(app.screen, Dialog), "the plan is compiled, and asks for the target")
             assert await world.desk.journal.runs() == []

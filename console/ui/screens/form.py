@@ -77,6 +77,8 @@ class Form(ModalScreen[Mapping[str, str]], inherit_bindings=False):
     def action_next(self) -> None:
         """Completed where only one name fits; then on to the next field, from the last to the first still missing."""
         inputs = list(self.query(Input))
+        if not inputs:
+            return  # it is not there yet
         at = next((number for number, each in enumerate(inputs) if each.has_focus), 0)
         inputs[at].value = _completed(self._fields[at], inputs[at].value.strip())
         if at + 1 < len(inputs):

@@ -104,10 +104,9 @@ class RunScreen(Page):
             return run is not None and bool(bridge.operator.asked(run.row.run_id))
         if action == "leave":
             return run is not None
-        if action in {"break_glass", "rollback"} and run is not None:
-            breaks = bridge.operator.may_break(run.row.run_id)
-            if breaks or action == "break_glass":
-                return breaks and action == "break_glass"
+        breaks = run is not None and bridge.operator.may_break(run.row.run_id)
+        if action == "break_glass" or (action == "rollback" and breaks):  # one key: never both
+            return action == "break_glass" and breaks
         if action not in _ORDERS:
             return True
         row, console = self._meant(), bridge.desk.journal.console if bridge.desk else ""
