@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from console.driver_view import last_word, nobody_drives
-from console.view import Cell, span
+from console.view import Cell, span, whole
 from runbooks.effects import ARMED, FIRED
 from runbooks.journal import Event, RunRow
 from runbooks.view import RunView, StepView, Timer
@@ -40,10 +40,10 @@ def deadman_cell(view: RunView, events: Sequence[Event], fuses: Fuses) -> Line:
     timers = [timer for _, timer, _ in _armed(view, events)]
     if not timers:
         return []
-    left, whole = min(
+    left, full = min(
         ((left, timer.seconds) for timer in timers for left in fuses.get(timer.id, {}).values()), default=(None, 0.0)
     )
-    told = Cell("armed", "strong") if left is None else Cell(_seconds(left), _tone(left, whole))
+    told = Cell("armed", "strong") if left is None else Cell(whole(left), _tone(left, full))
     return [Cell("  dead-man ", "dim"), told]
 
 
@@ -67,9 +67,9 @@ def _together(left: Mapping[str, float]) -> list[tuple[float, str]]:
 def _burning(places: str, what: str, left: float, timer: Timer, width: int) -> Line:
     """This console hears it, or has heard it."""
     if timer.unanswered or left <= 0:
-        when = f"restores{what} in {_seconds(left)}, or has" if left > 0 else "should have fired"
+        when = f"restores{what} in {whole(left)}, or has" if left > 0 else "should have fired"
         return [LABEL, Cell(f"{places} does not answer: {when}", "degraded")]
-    line = [LABEL, Cell(f"{places}: restores{what} in "), Cell(_seconds(left), _tone(left, timer.seconds))]
+    line = [LABEL, Cell(f"{places}: restores{what} in "), Cell(whole(left), _tone(left, timer.seconds))]
     unless = Cell(" unless we speak", "dim")
     return [*line, unless] if sum(len(cell.text) for cell in (*line, unless)) <= width else line
 
@@ -80,11 +80,15 @@ def _unheard(
     """Only the log tells of it."""
     if timer.unanswered:
         return Cell(f"{places} does not answer: what is armed there fires, or has", "degraded")
-    if nobody_drives(row, view, events):
-        return Cell(f"silence: {places} restores{what} within {span(timer.seconds)}, or has", "degraded")
     heard = last_word(events)
-    ago = f"; {view.driver} last heard {_seconds((now - heard).total_seconds())} ago" if heard else ""
-    return Cell(f"{places}: armed, {span(timer.seconds)} of silence restore{what}{ago}", "dim")
+    ago_s = (now - heard).total_seconds() if heard else 0.0
+    if nobody_drives(row, view, events):
+        # Who let go of the run spoke to it for the last time before that; of who died only the log's end is known.
+        left = timer.seconds - ago_s if view.unmanned else timer.seconds
+        when = f"restores{what} within {whole(left)}, or has" if left > 0 else f"must have restored{what} by now"
+        return Cell(f"{places}: nobody speaks, {when}", "degraded")
+    ago = f"; {view.driver} last heard {whole(ago_s)} ago" if heard else ""
+    return Cell(f"{places}: armed{what}, {span(timer.seconds)} of silence{ago}", "dim")
 
 
 def _became(here: StepView, events: Sequence[Event]) -> list[Line]:
@@ -124,10 +128,5 @@ def _said(event: Event) -> dict[str, str]:
     return {str(place): over[answer] for place, answer in answers.items() if answer in over}
 
 
-def _seconds(left: float) -> str:
-    """Whole seconds: tenths of them would only flicker."""
-    return f"{max(int(left), 0)} s" if left < 100 else span(left)
-
-
-def _tone(left: float, whole: float) -> str:
-    return "strong" if left > whole * SCARCE else "degraded"
+def _tone(left: float, full: float) -> str:
+    return "strong" if left > full * SCARCE else "degraded"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from console.view import Cell, span
+from console.view import Cell, whole
 from runbooks.standing import Away
 from runbooks.view import RunView
 
@@ -26,7 +26,7 @@ def hold_state(away: Away) -> Cell:
 
 def hold_lines(view: RunView, away: Away, now: datetime, *, asked: bool, writing: bool) -> list[Line]:
     """The box. `asked`: a typed reason is being waited for; `writing`: this console may give one."""
-    since = f"since {now - timedelta(seconds=away.for_s):%H:%M:%S}, {span(away.for_s)}"
+    since = f"since {now - timedelta(seconds=away.for_s):%H:%M:%S}, {whole(away.for_s)}"
     return [
         _line("journal", Cell(f"away {since}: ", "degraded"), Cell(away.why)),
         _line("waits", Cell(away.waits or "nothing yet: what is under way goes on to its end")),
@@ -51,7 +51,7 @@ def _kept(away: Away) -> Line:
 
 
 def _tries(away: Away) -> str:
-    return "now" if away.retry_s is None else f"again in {int(away.retry_s) + 1} s"
+    return "now" if away.retry_s is None else f"again in {whole(away.retry_s + 1)}"
 
 
 def _then(view: RunView, away: Away) -> Line:
@@ -60,8 +60,8 @@ def _then(view: RunView, away: Away) -> Line:
     if view.direction == "rollback":
         return [Cell("; then goes on by itself: an undo looks before each act", "dim")]
     if away.for_s > away.asks_after_s:
-        return [Cell(f"; then asks before it goes on: away over {span(away.asks_after_s)}", "degraded")]
-    return [Cell(f"; goes on by itself if back within {int(away.asks_after_s - away.for_s) + 1} s, else asks", "dim")]
+        return [Cell(f"; then asks before it goes on: away over {whole(away.asks_after_s)}", "degraded")]
+    return [Cell(f"; goes on by itself if back within {whole(away.asks_after_s - away.for_s + 1)}, else asks", "dim")]
 
 
 def _may(away: Away, now: datetime, *, asked: bool, writing: bool) -> Line:
@@ -76,7 +76,7 @@ def _may(away: Away, now: datetime, *, asked: bool, writing: bool) -> Line:
         key.append(Cell(" (R first: READ-ONLY)", "degraded"))
     if away.lease_s is None:
         return key
-    return [*key, Cell(f", until {now + timedelta(seconds=away.lease_s):%H:%M:%S}, {int(away.lease_s)} s", "degraded")]
+    return [*key, Cell(f", until {now + timedelta(seconds=away.lease_s):%H:%M:%S}, {whole(away.lease_s)}", "degraded")]
 
 
 def _others(away: Away, now: datetime) -> str:

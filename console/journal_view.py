@@ -23,7 +23,7 @@ def _journal_line(event: Event) -> Line:
     return [
         Cell(f"{stamp}  {event.mode:<5}", "dim"),
         Cell(f"{(event.step or event.actor)[:17]:<18}"),
-        Cell(f"{event.kind:<16}", tone),
+        Cell(f"{event.kind:<15} ", tone),
         Cell(_said(event), "dim"),
     ]
 

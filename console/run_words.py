@@ -106,6 +106,18 @@ def left_lines(events: Sequence[Event]) -> list[Line]:
     return []
 
 
+def paused_lines(events: Sequence[Event]) -> list[Line]:
+    """Who or what paused a run last, and when; a guard that did says so itself."""
+    for event in reversed(events):
+        if event.kind == "cmd.pause":
+            return [[Cell(f"paused by {event.actor} at {event.ts:%H:%M:%S}", "dim")]]
+        if event.kind == "journal.returned" and event.data.get("ask"):
+            return [[Cell(str(event.data.get("reason", "")))]]
+        if event.kind == "guard.tripped":
+            break
+    return []
+
+
 def abandon_lines(row: RunRow, view: RunView | None) -> list[Line]:
     """What stays in place when a run is given up, and that it takes two."""
     begun = [step for step in view.steps if step.do.attempts and step.undo.state != "done"] if view else []

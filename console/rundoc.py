@@ -8,7 +8,7 @@ from typing import Any
 from console.status import SCHEMA, stamp
 from runbooks.journal import Event, RunRow
 from runbooks.plan import Plan, shown
-from runbooks.view import GuardSeen, RunView, StepView
+from runbooks.view import GuardSeen, RunView, StepView, Timer
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -124,7 +124,20 @@ def _step(step: StepView) -> dict[str, Any]:
         "started": stamp(step.started),
         "ended": stamp(step.ended),
         "attempts": step.attempts,
+        "deadman": _deadman(step.armed),
         "evidence": dict(step.evidence),
+    }
+
+
+def _deadman(armed: Timer | None) -> dict[str, Any] | None:
+    """What restores the step by itself, as the log has it; null: nothing is armed."""
+    if armed is None:
+        return None
+    return {
+        "id": armed.id,
+        "seconds": armed.seconds,
+        "places": list(armed.places),
+        "unanswered": armed.unanswered,
     }
 
 
@@ -227,6 +240,11 @@ def run_text(row: RunRow, view: RunView) -> str:
     lines = [f"{row.run_id}  {row.book}  {view.state}  {row.ticket or ''}  {view.reason} {view.why}".rstrip()]
     lines += [f"  {step.state:<10} {step.id:<22} {step.title}" for step in view.steps]
     lines += [f"  {seen.state:<10} guard {seen.name}  {seen.reason or seen.margin}" for seen in view.guards.values()]
+    lines += [
+        f"  {'armed':<10} dead-man {step.id}  {', '.join(timer.places)}: {timer.seconds:g} s of silence restore"
+        for step in view.steps
+        if (timer := step.armed)
+    ]
     if view.question:
         lines.append(f"  ? {view.question.text}")
     return "\n".join(lines)

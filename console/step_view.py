@@ -52,7 +52,7 @@ def current(view: RunView) -> StepView | None:
     if view.direction == "rollback":
         undoing = [step for step in reversed(view.steps) if step.do.attempts]
         return next((step for step in undoing if step.undo.state not in SETTLED), undoing[-1] if undoing else None)
-    return next((step for step in view.steps if step.do.state not in SETTLED), None)
+    return next((step for step in view.steps if step.do.state not in SETTLED), view.steps[-1] if view.steps else None)
 
 
 def step_lines(view: RunView, now: datetime, width: int) -> list[Line]:
@@ -155,12 +155,14 @@ def sends_lines(sends: Sequence[Any]) -> list[Line]:
 
 
 def proof_lines(shown: Sequence[Proof], width: int) -> list[Line]:
-    """Three columns; where they do not fit, what is meant stands on a line of its own above the other two."""
+    """Three columns; where they do not fit, what is meant stands above the other two, and these side by side."""
     what = max(len(p.what) for p in shown)
     want = max(*(len(p.want) for p in shown), len("expected"))
     now = max(len(p.now) for p in shown)
     if what + want + now + 6 > width:
         what = 0
+    if want + now + 7 > width:
+        want = 0  # nor can the two be aligned: what is short keeps to one line all the same
     lines: list[Line] = [[Cell(f"{'':<{what or 1}}  {'expected':<{want}}    now", "dim")]]
     for proof in shown:
         cells = [Cell(f"{proof.want:<{want}}  "), *_now(proof)]

@@ -104,6 +104,11 @@ def span(seconds: float | None) -> str:
     return f"{total} s"
 
 
+def whole(seconds: float) -> str:
+    """The same for what is counted in front of a person: tenths of a second would only flicker."""
+    return f"{max(int(seconds), 0)} s" if seconds < 60 else span(seconds)
+
+
 def short(path: str) -> str:
     """A path without its cloud: `er-primary`."""
     return path.split("/", 1)[-1]

@@ -40,11 +40,16 @@ async def log(folder: Path, *more: tuple[str, Mapping[str, Any]]) -> tuple[RunRo
     return now, fold(steps_of(row.definition), events), events
 
 
-def said(of: tuple[RunRow, RunView, list[Event]], fuses: Mapping[str, Mapping[str, float]], width: int = 90) -> str:
+def said(
+    of: tuple[RunRow, RunView, list[Event]],
+    fuses: Mapping[str, Mapping[str, float]],
+    width: int = 90,
+    later_s: float = 4,
+) -> str:
     row, view, events = of
     here = view.step("move-azure")
     assert here is not None
-    later = events[-1].ts + timedelta(seconds=4)
+    later = events[-1].ts + timedelta(seconds=later_s)
     return words(deadman_lines(row, view, here, events, fuses, later, width))
 
 
@@ -58,7 +63,7 @@ async def test_driver_sees_the_seconds_and_a_follower_when_the_driver_was_heard(
     assert said(run, fuses) == "dead-man edge-1, edge-2: restores in 11 s unless we speak"
     assert said(run, fuses, width=46) == "dead-man edge-1, edge-2: restores in 11 s"
     assert cell(run, fuses) == "  dead-man 11 s"
-    assert said(run, {}) == "dead-man edge-1, edge-2: armed, 15 s of silence restore; bob last heard 4 s ago"
+    assert said(run, {}) == "dead-man edge-1, edge-2: armed, 15 s of silence; bob last heard 4 s ago"
     assert cell(run, {}) == "  dead-man armed", "what is not known is not counted"
 
 
@@ -71,8 +76,12 @@ async def test_place_that_does_not_answer_is_told_apart_and_first(tmp_path: Path
 
 
 async def test_silence_of_a_driver_that_is_gone(tmp_path: Path) -> None:
-    run = await log(tmp_path, ("driver.released", {}))
-    assert said(run, {}) == "dead-man silence: edge-1, edge-2 restores within 15 s, or has"
+    let_go = await log(tmp_path, ("driver.released", {}))
+    assert said(let_go, {}) == "dead-man edge-1, edge-2: nobody speaks, restores within 11 s, or has"
+    assert said(let_go, {}, later_s=16) == "dead-man edge-1, edge-2: nobody speaks, must have restored by now"
+    row, view, events = await log(tmp_path / "other")
+    died = replace(row, driver_alive=False), view, events
+    assert said(died, {}, later_s=16) == "dead-man edge-1, edge-2: nobody speaks, restores within 15 s, or has"
 
 
 ENDS: dict[str, tuple[list[tuple[str, Mapping[str, Any]]], list[str], str]] = {
@@ -118,7 +127,7 @@ async def test_hold_of_a_shared_journal_says_until_when_glass_can_be_broken(tmp_
     assert f"b break the glass: act without the journal, until {ends:%H:%M:%S}, 11 s" in box
     assert f"may take the run over from {ends:%H:%M:%S} on" in box
     assert "again in 3 s; goes on by itself if back within 12 s, else asks" in box
-    assert f"away since {NOW - timedelta(seconds=4):%H:%M:%S}, 4.0 s: timeout" in box
+    assert f"away since {NOW - timedelta(seconds=4):%H:%M:%S}, 4 s: timeout" in box
 
 
 @pytest.mark.parametrize(

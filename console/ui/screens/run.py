@@ -209,6 +209,7 @@ class RunScreen(Page):
         box.set_class(bool(run.view.question or run.view.waiting), "-asks")
         width, height = max(box.content_size.width, 40), box.content_size.height
         lines = run_words.left_lines(run.events) if run.view.unmanned else []
+        lines += run_words.paused_lines(run.events) if run.view.paused else []
         if step:
             deadmen = deadman_view.deadman_lines(run.row, run.view, step, run.events, run.fuses, sight.judged_at, width)
             lines += run_view.detail_lines(run.view, step, width, height, sight.health, deadmen=deadmen)
