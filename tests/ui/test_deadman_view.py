@@ -12,6 +12,7 @@ import pytest
 
 from console.deadman_view import deadman_cell, deadman_lines
 from console.hold_view import hold_lines
+from console.rundoc import run_document, run_text
 from runbooks.journal import Event, NewRun, RunRow
 from runbooks.machine import fold
 from runbooks.model import steps_of
@@ -149,3 +150,13 @@ async def test_hold_says_what_is_true_of_it(tmp_path: Path, change: dict[str, An
         assert each in box
     assert "break the glass:" not in box, "it is offered only while it is asked for"
     assert all(len(line) <= 76 for line in box.splitlines() if "journal" not in line[:8]), "it fits 80 columns"
+
+
+async def test_show_tells_of_what_is_armed(tmp_path: Path) -> None:
+    row, view, _ = await log(tmp_path)
+    step = run_document(row, view)["steps"][1]
+    assert step["deadman"] == TIMER | {"unanswered": False}
+    assert "dead-man move-azure  edge-1, edge-2: 15 s of silence restore" in run_text(row, view)
+    row, view, _ = await log(tmp_path / "after", ("deadman.disarmed", {"id": "t1", "answers": {}}))
+    assert run_document(row, view)["steps"][1]["deadman"] is None
+    assert "dead-man" not in run_text(row, view)

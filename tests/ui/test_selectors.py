@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from console.topology_view import topology_lines
 from network.health import judge
 from network.snapshot import Snapshot
 from runbooks.engine import view_of
+from runbooks.journal import NewRun
 from runbooks.view import RunView
 from tests.sample import NOW, healthy, reference
 from tests.ui.world import SmallDesk, Stage, Ticks, a_journal, a_plan, raw, with_faults
@@ -113,3 +115,50 @@ async def test_step_lines_keep_their_width(tmp_path: Path, width: int) -> None:
     lines = step_view.step_lines(await ran(tmp_path), NOW, width)
     assert len(lines) == 5
     assert all(len("".join(cell.text for cell in line)) <= width for line in lines)
+
+
+async def test_last_step_stays_in_view_until_the_run_is_closed(tmp_path: Path) -> None:
+    seen = await ran(tmp_path)
+    settled = replace(seen, outcome=None)  # every step is done, and a dead-man is still being disarmed
+    at = step_view.current(settled)
+    assert at is not None
+    assert at.id == "verify"
+
+
+def proof_words(width: int) -> list[str]:
+    long = step_view.Proof("port-a carries", "below 1 % of its load, or 100 kb/s, 3 times", "12 Mbps, 1 of 3", ok=False)
+    brief = step_view.Proof("azure out", "azure/er-secondary", "azure/er-secondary", ok=True)
+    return words(step_view.proof_lines([brief, long], width)).splitlines()
+
+
+def test_proof_that_is_too_long_breaks_no_other() -> None:
+    assert proof_words(100)[1] == "azure out       azure/er-secondary                           = azure/er-secondary"
+    narrow = proof_words(46)
+    assert all(len(line) <= 46 for line in narrow[:3]), narrow
+    assert narrow[2] == "   azure/er-secondary  = azure/er-secondary"
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (("cmd.pause", {}), ["paused by bob at 02:59:"]),
+        (
+            ("journal.returned", {"ask": True, "reason": "away for 37 s: look, then resume"}),
+            ["away for 37 s: look, then"],
+        ),
+        (("journal.returned", {"ask": False}), []),
+        (("guard.tripped", {"guard": "symmetry"}), []),
+    ],
+    ids=["a person", "an outage", "a short outage", "a guard, which says it itself"],
+)
+async def test_paused_run_says_who_or_what_paused_it(
+    tmp_path: Path, told: tuple[str, dict[str, object]], says: list[str]
+) -> None:
+    journal = await a_journal(tmp_path, Ticks(), user="bob")
+    row = await journal.create_run(NewRun("drain-port", "1", a_plan({"port": "port-a"}).definition(), ticket="CHG1"))
+    fence = None if told[0].startswith("cmd.") else row.fence
+    await journal.append(row.run_id, told[0], data=told[1], fence=fence)
+    lines = words(run_words.paused_lines(await journal.events(row.run_id))).splitlines()
+    await journal.close()
+    assert len(lines) == len(says)
+    assert all(line.startswith(each) for line, each in zip(lines, says, strict=True))
