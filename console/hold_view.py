@@ -46,8 +46,8 @@ def _kept(away: Away) -> Line:
         return [Cell("nothing has happened since that it does not know", "dim")]
     named = ", ".join(away.kept[-NAMED:])
     count = f"{len(away.kept)} here: {'… ' if len(away.kept) > NAMED else ''}"
-    where = Cell("  in memory only: let this console run", "down") if away.in_memory else Cell("  on this disk", "dim")
-    return [Cell(f"{count}{named}"), where]
+    kept = [Cell(f"{count}{named}")]
+    return [*kept, Cell("  in memory only: let this console run", "down")] if away.in_memory else kept
 
 
 def _tries(away: Away) -> str:

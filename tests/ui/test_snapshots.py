@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from console.ui.app import InterlockApp
 from console.ui.widgets.lines import Lines
 from runbooks.journal import NewRun
+from runbooks.standing import Away, Standing
 from tests.sample import healthy
-from tests.stuck_journal import set_stuck
 from tests.ui.world import STEPS, Ticks, World, a_journal, a_plan, raw, wait_for, with_faults
 
 SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
@@ -153,34 +153,48 @@ def armed(world: World, app: InterlockApp) -> Before:
     return before
 
 
+AWAY = Away(
+    why="connection timeout expired",
+    for_s=4.0,
+    asks_after_s=15.0,
+    waits="act.intent of move-aws",
+    kept=("act.result of move-azure", "verify.ok of move-azure", "gate.passed of move-aws"),
+    in_memory=False,
+    lost=0,
+    retry_s=1.6,
+    glass="whole",
+    lease_s=11.0,
+)
+
+
 def holding(world: World, app: InterlockApp, *keys: str) -> Before:
-    """The same, and its journal takes nothing any more."""
+    """The same, and its shared journal is away: every figure stands still."""
     begun = armed(world, app)
+    asked: list[asyncio.Task[str | None]] = []  # kept, so that it goes on asking
 
     async def before(pilot: Pilot[None]) -> None:
         await begun(pilot)
-        await set_stuck(world.desk.journal, on=True)
-        world.stage.hold["verify move-azure"].set()
+        assert app.picture.run is not None
+        run = app.picture.run
+        world.desk.shown = Standing(run.fuses, AWAY, run.view)
+        asked.append(asyncio.create_task(app.bridge.operator.break_glass(run.row.run_id, 11.0)))
         await wait_for(lambda: "b break the glass" in app.screen.query_one("#hold", Lines).text, "it holds")
-        await wait_for(lambda: "again in" in app.screen.query_one("#hold", Lines).text, "until it is tried again")
         await pilot.press(*keys)
         await pilot.pause()
 
     return before
 
 
-@SIZES
-def test_run_with_a_dead_man_that_is_counted_down(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+def test_run_with_a_dead_man_that_is_counted_down(tmp_path: Path, snap_compare: Any) -> None:
     world = World(tmp_path)
     app = world.app(write=True)
-    assert snap_compare(app, terminal_size=size, run_before=armed(world, app))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=armed(world, app))
 
 
-@SIZES
-def test_hold(tmp_path: Path, snap_compare: Any, size: tuple[int, int]) -> None:
+def test_hold(tmp_path: Path, snap_compare: Any) -> None:
     world = World(tmp_path)
     app = world.app(write=True)
-    assert snap_compare(app, terminal_size=size, run_before=holding(world, app))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=holding(world, app))
 
 
 def test_break_glass_form(tmp_path: Path, snap_compare: Any) -> None:
@@ -189,10 +203,8 @@ def test_break_glass_form(tmp_path: Path, snap_compare: Any) -> None:
     assert snap_compare(app, terminal_size=(80, 24), run_before=holding(world, app, "b"))
 
 
-@pytest.mark.parametrize("theme", ["dark", "mono"])
-def test_nobody_drives(tmp_path: Path, snap_compare: Any, theme: str) -> None:
-    world = World(tmp_path)
-    app = world.app(write=True, theme=theme)
+def test_nobody_drives(tmp_path: Path, snap_compare: Any) -> None:
+    app = World(tmp_path).app(write=True, theme="mono")
 
     async def before(pilot: Pilot[None]) -> None:
         run = await written(tmp_path, dead=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
@@ -12,7 +11,6 @@ from textual.widgets import Input
 
 from console.ui.app import InterlockApp
 from console.ui.screens.dialog import Dialog
-from console.ui.screens.form import Form
 from console.ui.screens.plan import PlanScreen
 from tests.ui.world import World, a_plan, wait_for
 
@@ -47,20 +45,14 @@ async def test_word_that_is_typed_as_the_dialog_opens_is_its_word(world: World) 
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         run = await run_in_view(world, app, pilot)
-        at_once(app, "b", *"port-a", "enter")
-        await wait_for(lambda: app.picture.run and app.picture.run.view.undo_of == run, "it is rolled back")
-
-
-async def test_wrong_word_typed_at_once_does_nothing(world: World) -> None:
-    app = world.app(write=True)
-    async with app.run_test(size=SIZE) as pilot:
-        run = await run_in_view(world, app, pilot)
         at_once(app, "b", *"port-b", "enter")
-        await wait_for(lambda: isinstance(app.screen, Dialog) and app.screen.query(Input), "it asks")
+        await wait_for(lambda: app.screen.query(Input), "it asks")
         await wait_for(lambda: app.screen.query_one(Input).value == "port-b", "every key has arrived, in its order")
         await pilot.pause()
-        assert isinstance(app.screen, Dialog)
+        assert isinstance(app.screen, Dialog), "a wrong word does nothing"
         assert [row.run_id for row in await world.desk.journal.runs()] == [run]
+        at_once(app, "escape", "b", *"port-a", "enter")
+        await wait_for(lambda: app.picture.run and app.picture.run.view.undo_of == run, "it is rolled back")
 
 
 async def test_command_typed_at_once_is_no_order_of_single_keys(world: World) -> None:
@@ -70,32 +62,21 @@ async def test_command_typed_at_once_is_no_order_of_single_keys(world: World) ->
         at_once(app, *":plan drain-port port=port-a", "enter")
         await wait_for(lambda: isinstance(app.screen, PlanScreen), "the plan that was asked for")
         assert state(app) == "RUNNING", "the p of plan pauses nothing"
-        world.stage.hold["verify move-azure"].set()
-
-
-async def test_abort_and_its_confirmation_in_one_stroke(world: World) -> None:
-    app = world.app(write=True)
-    async with app.run_test(size=SIZE) as pilot:
-        await run_in_view(world, app, pilot, "verify move-azure")
         at_once(app, "X", "enter")
         world.stage.hold["verify move-azure"].set()
-        await wait_for(lambda: state(app) == "ROLLED_BACK", "it is put back")
+        await wait_for(lambda: state(app) == "ROLLED_BACK", "an abort and its confirmation in one stroke")
 
 
-@pytest.mark.parametrize("missing", [True, False], ids=["a field is missing", "all fields"])
-async def test_form_filled_in_one_stroke(world: World, *, missing: bool) -> None:
+async def test_form_filled_in_one_stroke(world: World) -> None:
     app = world.app(write=True)
     async with app.run_test(size=SIZE):
         await wait_for(lambda: app.bridge.desk is not None, "the desk is open")
-        port = [] if missing else [*"port-a"]
-        at_once(app, "3", "enter", *port, "enter", *"CHG1", "enter")
-        if missing:
-            await wait_for(lambda: "CHG1" in [each.value for each in app.screen.query(Input)], "all has arrived")
-            await wait_for(lambda: app.screen.query(Input).first().has_focus, "the missing field is asked for")
-            assert isinstance(app.screen, Form)
-        else:
-            await wait_for(lambda: isinstance(app.screen, Dialog), "the plan is compiled, and asks for the target")
-            assert await world.desk.journal.runs() == []
+        at_once(app, "3", "enter", "enter", *"CHG1", "enter")
+        await wait_for(lambda: "CHG1" in [each.value for each in app.screen.query(Input)], "all has arrived")
+        await wait_for(lambda: app.screen.query(Input).first().has_focus, "the missing field is asked for")
+        at_once(app, *"port-a", "enter", "enter")
+        await wait_for(lambda: isinstance(app.screen, Dialog), "the plan is compiled, and asks for the target")
+        assert await world.desk.journal.runs() == []
 
 
 async def test_keys_go_on_when_a_screen_is_gone_before_it_has_heard_them(world: World) -> None:
