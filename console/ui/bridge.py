@@ -115,7 +115,9 @@ class Bridge:
 
     def picture(self) -> Picture:
         source = self._connection.source if self._connection else None
-        trouble = "; ".join([*self.operator.holds.values(), *self._trouble.values()])
+        held = ", ".join(self.operator.holds)
+        holds = [f"HOLD {held}: the journal is away; 4 shows what waits"] if held else []
+        trouble = "; ".join([*holds, *self._trouble.values()])
         return Picture(self._now(), source.snapshot if source else None, self._runs, self._counted(), trouble)
 
     def open_run(self, run_id: str) -> None:

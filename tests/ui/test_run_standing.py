@@ -105,6 +105,11 @@ async def test_hold_is_a_box_that_says_what_waits_and_leaves_by_itself(world: Wo
             assert "! HOLD" in shown(app, "#title")
             assert "readonly" not in shown(app, "#sources"), "it is said once"
             assert app.screen.query_one("#hold").border_title == "HOLD: nothing new is sent"
+            await pilot.press("1")
+            await wait_for(
+                lambda: "the journal is away; 4 shows what waits" in shown(app, "#sources"), "elsewhere a line"
+            )
+            await pilot.press("4")
             app.write = False
             await wait_for(lambda: "(R first: READ-ONLY)" in shown(app, "#hold"), "who only reads breaks no glass")
             await pilot.press("b")
