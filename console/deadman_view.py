@@ -17,7 +17,7 @@ from runbooks.view import RunView, StepView, Timer
 Line = list[Cell]
 Fuses = Mapping[str, Mapping[str, float]]  # by timer and place: seconds, as of Standing.fuses
 
-LABEL = Cell("dead-man ", "strong")
+LABEL, UNLESS = Cell("dead-man ", "strong"), Cell(" unless we speak", "dim")
 SCARCE = 1 / 2  # of its time: it is extended three times within it, so by then one extension was missed
 
 
@@ -29,9 +29,11 @@ def deadman_lines(
     for step, timer, places in _armed(view, events):
         what = "" if step is here else f" {step.id}"
         if left := fuses.get(timer.id):
-            lines += [_burning(together, what, seconds, timer, width) for seconds, together in _together(left)]
+            lines += [_burning(together, what, seconds, timer) for seconds, together in _together(left)]
         else:
             lines.append([LABEL, _unheard(row, view, timer, ", ".join(places), what, events, now)])
+    if len(lines) > 1 or any(sum(len(cell.text) for cell in line) > width for line in lines):
+        lines = [[cell for cell in line if cell is not UNLESS] for line in lines]  # it goes without saying
     return lines + _became(here, events)
 
 
@@ -64,14 +66,12 @@ def _together(left: Mapping[str, float]) -> list[tuple[float, str]]:
     return [(min(left[place] for place in places), ", ".join(places)) for _, places in sorted(ends.items())]
 
 
-def _burning(places: str, what: str, left: float, timer: Timer, width: int) -> Line:
+def _burning(places: str, what: str, left: float, timer: Timer) -> Line:
     """This console hears it, or has heard it."""
     if timer.unanswered or left <= 0:
         when = f"restores{what} in {whole(left)}, or has" if left > 0 else "should have fired"
         return [LABEL, Cell(f"{places} does not answer: {when}", "degraded")]
-    line = [LABEL, Cell(f"{places}: restores{what} in "), Cell(whole(left), _tone(left, timer.seconds))]
-    unless = Cell(" unless we speak", "dim")
-    return [*line, unless] if sum(len(cell.text) for cell in (*line, unless)) <= width else line
+    return [LABEL, Cell(f"{places}: restores{what} in "), Cell(whole(left), _tone(left, timer.seconds)), UNLESS]
 
 
 def _unheard(

@@ -106,7 +106,7 @@ class Engine:
                 while await drive.step_on():
                     pass
         finally:
-            del self._driven[run_id]
+            self._driven.pop(run_id, None)
         return hold.view
 
     def standing(self, run_id: str) -> Standing | None:

@@ -71,8 +71,8 @@ async def test_driver_sees_the_seconds_and_a_follower_when_the_driver_was_heard(
 async def test_place_that_does_not_answer_is_told_apart_and_first(tmp_path: Path) -> None:
     lines = said(await log(tmp_path), {"t1": {"edge-1": 14.0, "edge-2": 3.2}}).splitlines()
     assert lines == [
-        "dead-man edge-2: restores in 3 s unless we speak",
-        "dead-man edge-1: restores in 14 s unless we speak",
+        "dead-man edge-2: restores in 3 s",
+        "dead-man edge-1: restores in 14 s",
     ]
 
 
