@@ -117,6 +117,17 @@ def approve(
 
 
 @app.command()
+def review(
+    run_id: Run, *, site_file: SiteFile = None, as_json: Json = False, journal_at: JournalAt = None, operator: As = None
+) -> None:
+    """Review a restore that nothing gated, as a second person, once it is closed; shows its report."""
+    use_journal(journal_at)
+    from console.commands.orders import review as review_it
+
+    raise typer.Exit(review_it(run_id, site_file, operator=operator, as_json=as_json))
+
+
+@app.command()
 def decide(
     run_id: Run,
     choice: Annotated[str, typer.Argument(metavar="CHOICE", help="redo, accept, skip or rollback.")],

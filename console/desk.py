@@ -17,7 +17,7 @@ from console.journals import open_journal
 from console.leash import Leashes
 from console.live import LiveScene
 from console.planning import Planner
-from console.undoing import undos_of
+from console.undoing import left_of, undos_of
 from console.wiring import Watch, utc_now
 from runbooks.driving import Driving
 from runbooks.effects import Operator, Outage, Ports, Unattended
@@ -25,11 +25,14 @@ from runbooks.engine import Engine, view_of
 from runbooks.exits import ExitPath
 from runbooks.guards.watch import GuardWatch
 from runbooks.journal import DriverAlive, Journal, LockHeld, NewRun, RunRow
+from runbooks.model import StepDef
 from runbooks.orders import Orders
 from runbooks.perform import Performer
 from runbooks.plan import Plan
 from runbooks.policy import window_left_s
-from runbooks.putback import undo_definition
+from runbooks.putback import acts, put_back, undo_definition
+from runbooks.rescue import rescues
+from runbooks.scene import moment_of
 from runbooks.standing import Standing
 from runbooks.ticket import ChangeGate, WorkNotes
 from runbooks.verbs import actions_of, lacking
@@ -51,14 +54,14 @@ class Desk(Orders):
         self._gates: dict[str, ChangeGate] = {}
         self._drives: dict[str, Driving] = {}
 
-    async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
+    async def plan(self, book: str, parameters: Mapping[str, str], *, rescue: bool = False) -> Plan:
         """See Planner.plan."""
-        return await self._planner.plan(book, parameters)
+        return await self._planner.plan(book, parameters, rescue=rescue)
 
     async def start(self, plan: Plan, change: str | None, *, plan_hash: str | None = None) -> str:
         """Begin a run in a task of its own and return its id. Raises Refused with every reason; nothing is touched.
 
-        An undo is never gated; without a change of its own it tells the change of the run that it puts back.
+        What restores is never gated, and needs no change; an undo without one tells that of the run it puts back.
         """
         if not self.write:
             raise Refused("read-only: give --write to allow changes")
@@ -66,10 +69,9 @@ class Desk(Orders):
             raise Refused(f"the plan has changed: {plan.hash} now, {plan_hash} approved. Look at it again")
         if plan.undo_of is not None:
             return await self._start_undo(plan, plan.undo_of, change)
-        if change is None:
-            raise Refused("no change: give --change CHG (a routing change needs an approved one)")
-        gate = self._gate(change, plan.target, plan.touches, plan.definition())
-        await self._refuse_closed(gate, change)
+        gate = self._gate(change or "", plan.target, plan.touches, plan.definition())
+        if not plan.rescue:
+            await self._refuse_closed(gate, change)
         for router in self._watch.site.routers:  # the credential works before anything is begun
             if router.name in plan.touches:
                 await self._scene.router(router.name).running_config()
@@ -94,11 +96,12 @@ class Desk(Orders):
         if row.state != "COMPLETED":
             raise Refused(f"{run_id} is {row.state}: nothing of it is in place")
         undos = undos_of(run_id, await self.journal.runs())
-        if done := [undo.run_id for undo in undos if undo.state == "COMPLETED"]:
-            raise Refused(f"{run_id} was put back by {done[0]} already")
+        done, left = [undo.run_id for undo in undos if undo.state == "COMPLETED"], left_of(row, undos)
+        if done and not acts(left):
+            raise Refused(f"{run_id} was put back by {', '.join(done)} already")
         if begun := [undo for undo in undos if undo.closed_at is None]:
             return await self._undo_open(begun[0])
-        definition = undo_definition(row.definition, run_id)
+        definition = undo_definition(left, run_id)
         ticket = change or row.ticket
         locks = tuple(row.definition["locks"])
         gate = self._gate_of(row, ticket)
@@ -179,9 +182,11 @@ class Desk(Orders):
 
     async def _start_undo(self, plan: Plan, undo_of: str, change: str | None) -> str:
         row = await self.journal.run(undo_of)
-        ticket = change or row.ticket
+        ticket, frozen = change or row.ticket, plan.definition()
+        left = left_of(row, undos_of(undo_of, await self.journal.runs()))
+        if not put_back(frozen) <= {act["id"] for act in acts(left)}:
+            raise Refused(f"{undo_of} was put back meanwhile: plan it again")
         gate = self._gate(ticket or "", plan.target, plan.touches)
-        frozen = plan.definition()
         new = NewRun(plan.book, str(plan.version), frozen, actions_of(frozen), ticket, plan.locks, undo_of)
         return await self._begin(new, gate)
 
@@ -189,7 +194,9 @@ class Desk(Orders):
         """Hold every run that is driven here, now."""
         await asyncio.gather(*(driving.stop() for driving in self._drives.values()))
 
-    async def _refuse_closed(self, gate: ChangeGate, change: str) -> None:
+    async def _refuse_closed(self, gate: ChangeGate, change: str | None) -> None:
+        if change is None:
+            raise Refused("no change: give --change CHG (a routing change needs an approved one)")
         try:
             reasons = await gate.objections()
         except NotFound as missing:
@@ -252,8 +259,11 @@ class Desk(Orders):
     def _gate(
         self, change: str, target: str, touches: tuple[str, ...], definition: Mapping[str, Any] | None = None
     ) -> ChangeGate:
-        policy, still = self._watch.site.policy, partial(self._planner.moved, definition or {})
-        return ChangeGate(self._tickets, change, target, tuple(touches), policy, utc_now, still)
+        policy, moved = self._watch.site.policy, partial(self._planner.moved, definition or {})
+        return ChangeGate(self._tickets, change, target, tuple(touches), policy, utc_now, moved, self._rescues)
+
+    def _rescues(self, step: StepDef) -> str:
+        return rescues(step.verb, moment_of(self._scene), step.args)
 
     def _gate_of(self, row: RunRow, ticket: str | None = None) -> ChangeGate:
         frozen = row.definition

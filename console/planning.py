@@ -14,6 +14,7 @@ from console.live import RUNNING_CONFIG, LiveScene
 from console.undoing import in_place
 from console.wiring import Watch, utc_now
 from network.health import judge
+from network.rescue import undecided
 from network.snapshot import Snapshot
 from runbooks.book import found, parse
 from runbooks.journal import Journal
@@ -21,10 +22,13 @@ from runbooks.language import Book
 from runbooks.parameters import bound
 from runbooks.plan import Plan, compile_plan
 from runbooks.relied import moved_since
-from runbooks.scene import Moment, Undoing
+from runbooks.rescue import may_rescue
+from runbooks.scene import Moment, Undoing, moment_of
 
 #: How long a plan waits for routers that have not answered lately, in seconds.
 LOOK_S = 10.0
+#: And for enough probes to say whether a path that carries is over its loss limit, where an act may rescue from it.
+LOSS_S = 60.0
 
 
 class Planner:
@@ -33,13 +37,16 @@ class Planner:
     def __init__(self, watch: Watch, scene: LiveScene, journal: Journal) -> None:
         self._watch, self._scene, self._journal = watch, scene, journal
 
-    async def plan(self, book: str, parameters: Mapping[str, str]) -> Plan:
+    async def plan(self, book: str, parameters: Mapping[str, str], *, rescue: bool = False) -> Plan:
         """Compile against the routers as they are now. Raises BookError, CannotPlan, or a connector's error.
 
+        `rescue`: it is to be run as a restore, so that it looks until that is certain either way.
         `book` is a name of the library or a file. One that undoes another is compiled from the record of the run that
         it puts back; none: Refused.
         """
         chosen = found(book)
+        if may_rescue(chosen):
+            await self._judged(0 if rescue else 1)
         moment = await self._moment(chosen, parameters, await self._undoing(chosen, parameters))
         return compile_plan(chosen, parameters, moment, self._site_text)
 
@@ -75,6 +82,17 @@ class Planner:
         asked = await quotes(book, parameters, chosen.site, self._scene.fabric())
         running = {s.router.name: reply.text for s, reply in zip(sessions, texts, strict=True)}
         return Moment(chosen.site, await self._looked(), utc_now(), running, undoing, asked)
+
+    async def _judged(self, lost: int) -> None:
+        """Look until it is certain which paths are lossy, or LOSS_S have passed; only at those that lost so many."""
+        scene, deadline = self._scene, utc_now() + timedelta(seconds=LOSS_S)
+        await self._looked()
+        while (left_s := (deadline - utc_now()).total_seconds()) > 0:
+            moment = moment_of(scene)
+            health = moment.health
+            if not any(undecided(moment.view, health, cloud.name, lost) for cloud in health.clouds):
+                return
+            await scene.newer(moment.snapshot.revision, left_s)
 
     async def _looked(self) -> Snapshot:
         """What is known once every router has answered lately and every way back is known, or LOOK_S have passed.

@@ -10,6 +10,9 @@ from runbooks.journal import Event, RunRow
 from runbooks.plan import Plan, shown
 from runbooks.view import GuardSeen, RunView, StepView, Timer
 
+#: A restore that nothing gated waits for its second person.
+OWED = "owed"
+
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """`plan --json`. Commands are as a person types them, each with its router."""
@@ -66,6 +69,7 @@ def run_document(row: RunRow, view: RunView) -> dict[str, Any]:
         "started": stamp(row.created_at),
         "closed": stamp(row.closed_at),
         "question": _question(view),
+        "review": review(view),
         "steps": [_step(step) for step in view.steps],
         "guards": [_guard(guard) for guard in view.guards.values()],
         "measures": measures(view),
@@ -231,6 +235,18 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def review(view: RunView) -> str | None:
+    """Who has reviewed a restore that nothing gated, OWED, or None for any other run."""
+    return view.reviewed or (OWED if view.review_owed else None)
+
+
+def _review(view: RunView) -> list[str]:
+    if not (view.reviewed or view.review_owed):
+        return []
+    why = dict.fromkeys(step.spec.rescues for step in view.steps if step.spec.rescues)
+    return [f"- a restore, never gated: {'; '.join(why)}", f"- reviewed by: {view.reviewed or 'nobody yet'}"]
+
+
 def _names(paths: Iterable[str]) -> str:
     return ", ".join(paths) or "unknown"
 
@@ -247,6 +263,8 @@ def run_text(row: RunRow, view: RunView) -> str:
     ]
     if view.question:
         lines.append(f"  ? {view.question.text}")
+    if view.review_owed:
+        lines.append(f"  ! a restore that nothing gated: a second person reviews it, `interlock review {row.run_id}`")
     return "\n".join(lines)
 
 
@@ -258,6 +276,7 @@ def report(row: RunRow, view: RunView, events: list[Event]) -> str:
         f"- outcome: **{view.state}** {view.reason}".rstrip(),
         f"- change: {row.ticket or 'none'}",
         f"- by: {row.created_by} on {row.created_host}",
+        *_review(view),
         f"- from {stamp(row.created_at)} to {stamp(row.closed_at) or 'now'}",
         f"- plan: `{row.definition.get('plan_hash')}`",
         f"- journal head: `{row.head_hash}` after {row.head_seq} entries",

@@ -10,6 +10,7 @@ from typing import Any
 from connectors.errors import InterlockError
 from connectors.routers.frr_config import running_config
 from connectors.routers.frr_leftovers import Leftover, leftovers
+from connectors.routers.frr_specifics import needed_beside
 from runbooks.proof import Line, line
 from runbooks.scene import Scene
 
@@ -40,7 +41,10 @@ def traces(run: str, commands: Iterable[Mapping[str, Any]]) -> Traces:
 
 
 async def left_behind(scene: Scene, of: Traces) -> list[Line]:
-    """Expected beside actual, two lines a router; a router that cannot be asked is unknown."""
+    """Expected beside actual, two lines a router; a router that cannot be asked is unknown.
+
+    What another forced cloud's list still names is not left behind: it stands for that cloud.
+    """
     found = await asyncio.gather(*(_of_router(scene, of, router) for router in of.sent))
     return [each for lines in found for each in lines]
 
@@ -49,11 +53,13 @@ async def _of_router(scene: Scene, of: Traces, router: str) -> list[Line]:
     try:
         async with asyncio.timeout(READ_S):
             port = scene.router(router)
-            config = running_config(await port.running_config())
+            text = await port.running_config()
+            config, needed = running_config(text), needed_beside(of.sent[router], text)
             timers = [timer for timer in await port.armed() if timer.startswith(f"{of.run}-")]
     except (InterlockError, TimeoutError) as error:
         return [line(f"{router} leftovers", NONE, f"not known: {error}", ok=None)]
-    left = [each for each in leftovers(scene.site, router, config.lines) if of.made(each, router)]
+    found = leftovers(scene.site, router, config.lines)
+    left = [each for each in found if of.made(each, router) and each.mark not in needed]
     words = "; ".join(f"{each.where}: {each.what}" for each in left)
     return [
         line(f"{router} leftovers", NONE, words or NONE, ok=not left),

@@ -13,6 +13,7 @@ from network.inventory import Site
 from network.observation import Kind, RunningConfig
 from network.snapshot import Snapshot
 from runbooks.journal import RunRow
+from runbooks.putback import acts, remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,24 @@ def found(
     return [*left, *_locks(runs)], unread
 
 
-def in_place(runs: Sequence[RunRow]) -> list[RunRow]:
-    """Runs whose effects may be there: open ones, and those that were COMPLETED and not put back. Newest first."""
-    undone = {run.definition.get("undo_of") for run in runs if run.state == "COMPLETED"}
-    return [run for run in runs if run.closed_at is None or (run.state == "COMPLETED" and run.run_id not in undone)]
+def in_place(runs: Sequence[RunRow]) -> Iterator[tuple[RunRow, Mapping[str, Any]]]:
+    """Runs whose effects may be there, newest first, each with that part of its definition.
+
+    Open ones whole; of those that were COMPLETED what no undo has put back.
+    """
+    undos = [run for run in runs if run.state == "COMPLETED" and run.definition.get("undo_of")]
+    for run in runs:
+        if run.closed_at is None:
+            yield run, run.definition
+        elif run.state == "COMPLETED":
+            part = remaining(run.definition, [u.definition for u in undos if u.definition["undo_of"] == run.run_id])
+            if acts(part):
+                yield run, part
 
 
 def _owned(each: Leftover, router: str, runs: Sequence[RunRow]) -> Left:
-    for run in in_place(runs):
-        if any(line.startswith(each.mark) for line in _sent(run.definition, router)):
+    for run, part in in_place(runs):
+        if any(line.startswith(each.mark) for line in _sent(part, router)):
             return Left(each.kind, each.where, each.what, each.undo, run.run_id, run.created_at)
     return Left(each.kind, each.where, each.what, each.undo)
 

@@ -62,7 +62,12 @@ def objection(view: RunView, kind: str, actor: str, **where: Any) -> str:
 
 
 def _closed_run_heard(view: RunView, event: Event) -> RunView:
-    """A packet cannot be recalled: an effect that lands after the close disputes the outcome, for good."""
+    """A packet cannot be recalled: an effect that lands after the close disputes the outcome, for good.
+
+    A restore that one person began is reviewed by another one, and only now.
+    """
+    if event.kind == "cmd.review" and view.review_owed and event.actor not in {view.creator, view.driver}:
+        return replace(view, reviewed=event.actor)
     return replace(view, disputed=True) if event.kind.startswith("late.") else view
 
 

@@ -60,6 +60,7 @@ class StepDef(BaseModel):
     undo: tuple[Any, ...] = ()  # exactly what `undo` sends
     expect: tuple[Any, ...] = ()
     risk: Risk = "reading"
+    rescues: str = ""  # what was observed that made it a restore, whatever its book says
     text: str = ""  # what a person reads: of a confirm, a manual step or a note
     evidence: tuple[str, ...] = ()  # manual: what the person must give, by name
     timeout_s: float = Field(default=30.0, gt=0)

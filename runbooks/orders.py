@@ -69,6 +69,20 @@ class Orders:
             return await self._give(run_id, "cmd.approve", reply_to=view.abandon.seq, data=what)
         return await self._give(run_id, "cmd.approve", step=step, data=what)
 
+    async def review(self, run_id: str) -> Event | None:
+        """Say, as a second person, that a restore which nothing gated has been looked at, now that it is closed."""
+        view = await view_of(self.journal, run_id)
+        user = self.journal.identity.user
+        if view.reviewed:
+            return None
+        if not view.review_owed:
+            raise NotTaken(f"{run_id} owes no review: nothing of it was done as a restore, by what was observed")
+        if not view.closed:
+            raise NotTaken(f"{run_id} is {view.state}: it is reviewed when it is closed")
+        if user in {view.creator, view.driver}:
+            raise NotTaken(f"{user} started or drove {run_id}: a second person must review it")
+        return await self.journal.append(run_id, "cmd.review")
+
     async def decide(self, run_id: str, choice: str, reply_to: int) -> Event | None:
         """Answer the open question, which is named by its entry: an answer to another one does not count."""
         _, view = await self._open(run_id)

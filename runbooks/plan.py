@@ -15,7 +15,8 @@ from runbooks.guards.registry import UnfitGuard, exact
 from runbooks.language import Book, BookError
 from runbooks.parameters import bound
 from runbooks.planstep import PlanStep, shown
-from runbooks.putback import PUT_BACK, inverted
+from runbooks.putback import PUT_BACK, at_rest, clouds_moved, inverted
+from runbooks.rescue import rescues, with_word
 from runbooks.scene import CannotPlan, Compiled, Moment
 from runbooks.turns import ALL
 from runbooks.unfold import Filled, unfolded
@@ -48,6 +49,12 @@ class Plan:
     text: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def rescue(self) -> bool:
+        """Every act of it is a restore by what is observed: such a plan is never gated."""
+        acts = [step for step in self.steps if step.kind == "act"]
+        return bool(acts) and all(step.rescues for step in acts)
+
     def definition(self) -> dict[str, Any]:
         """What the journal freezes: enough to drive, undo and explain the run without the runbook."""
         return {
@@ -74,11 +81,12 @@ def compile_plan(book: Book, given: Mapping[str, str], moment: Moment, site_text
     target, record = parameters[book.target], _record(book, moment)
     every = list(unfolded(book, parameters, moment.site))
     made, about = [each for filled in every for each in _made(filled, moment, record)], subjects(every)
-    steps = with_approvals([step for _, _, step in made])
+    steps = with_word(with_approvals([step for _, _, step in made]))
     _refuse_out_of_reach(made, moment)
     health = moment.health
     before = {c.name: _carried(c.carried_by, c.way_back.paths) for c in health.clouds}
-    after = {**record.get("before", {}), **{name: way for _, each, _ in made for name, way in each.after.items()}}
+    moved = {name: way for _, each, _ in made for name, way in each.after.items()}
+    after = {**(at_rest(record) if record else {}), **moved}
     touched = [*record.get("touches", ()), *(name for _, each, _ in made for name in each.touches)]
     facts = covered(
         book.texts,
@@ -122,6 +130,8 @@ Made = tuple[Filled, Compiled, PlanStep]
 
 def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator[Made]:
     """The steps that a written one becomes: itself, or for put-back every act that was recorded."""
+    if record and filled.step.for_each and filled.args.get("cloud") not in clouds_moved(record):
+        return  # of `all`, the turn of a cloud that has been put back before
     if filled.step.verb == PUT_BACK:
         for definition in inverted(record):
             yield filled, Compiled(), _plan_step({**definition, "guards": _guards(filled)}, moment)
@@ -161,13 +171,15 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, mom
     A wait takes as many samples as the more careful of the two wants. Raises CannotPlan for one that cannot be fed.
     """
     step = filled.step
+    observed = rescues(step.verb, moment, args) if step.kind == "act" else ""
     silence_s = moment.site.policy.deadman_s if step.kind == "act" else None
     made: dict[str, Any] = {
         "id": step.id,
         "title": step.title,
         "kind": step.kind,
         "verb": step.verb,
-        "risk": step.risk or "reading",
+        "risk": "restore" if observed else step.risk or "reading",
+        **({"rescues": observed} if observed else {}),
         "with": {**args, **compiled.args},
         "commands": list(compiled.commands),
         "undo": list(compiled.undo),

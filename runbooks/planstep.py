@@ -37,6 +37,11 @@ class PlanStep:
         return str(self.definition.get("text", ""))
 
     @property
+    def rescues(self) -> str:
+        """What was observed that makes it a restore, whatever its book says."""
+        return str(self.definition.get("rescues", ""))
+
+    @property
     def guards(self) -> tuple[str, ...]:
         """Who watches, and what comes of it at this step, as a person reads it: "survivor-load, 2 of 3: hold"."""
         watching, own = self.definition.get("guards", ()), self.definition.get("exits", {}).get("guard")

@@ -1,14 +1,57 @@
-"""Putting back what a COMPLETED run changed: its acts inverted, in strict reverse, with what was recorded. Pure."""
+"""Putting back what a COMPLETED run changed: its acts inverted, in strict reverse, with what was recorded. Pure.
+
+A run may be put back in parts, a cloud at a time: what one undo has put back, no later one puts back again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from runbooks.leftbehind import NONE, traces
 
 #: The placeholder act of a book that `undoes` another: it stands for every act of the run that is put back.
 PUT_BACK = "put-back"
+#: An act that puts another one back is called after it.
+_RESTORE = "restore-"
+
+
+def acts(definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The acts that can be put back; what has no undo lasts."""
+    return [step for step in definition["steps"] if step["kind"] == "act" and step["undo"]]
+
+
+def clouds_moved(definition: Mapping[str, Any]) -> list[str]:
+    """The clouds that a definition's acts name; every cloud that it knows of where one of them names none."""
+    named = {step["with"].get("cloud") for step in acts(definition)}
+    return [cloud for cloud in definition["before"] if None in named or not named or cloud in named]
+
+
+def remaining(original: Mapping[str, Any], undos: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The frozen definition with those of its acts that none of these undos has put back."""
+    done = {act for undo in undos for act in put_back(undo)}
+    return part(original, [step["id"] for step in acts(original) if step["id"] not in done])
+
+
+def put_back(undo: Mapping[str, Any]) -> set[str]:
+    """The acts that an undo's definition puts back, by their ids in the run that it undoes."""
+    return {step["id"].removeprefix(_RESTORE) for step in acts(undo) if step["id"].startswith(_RESTORE)}
+
+
+def part(original: Mapping[str, Any], ids: Collection[str]) -> Mapping[str, Any]:
+    """The frozen definition as if of the acts that can be put back it had had these alone."""
+    gone = {step["id"] for step in acts(original)} - set(ids)
+    made = {**original, "steps": [step for step in original["steps"] if step["id"] not in gone]}
+    others = set(original["before"]) - set(clouds_moved(made))
+    return {**made, "touches": [name for name in original["touches"] if name not in others]}
+
+
+def at_rest(original: Mapping[str, Any]) -> dict[str, Mapping[str, list[str]]]:
+    """Who carried each cloud that its acts move, out and back, when it was planned.
+
+    Of another cloud it says nothing: that may have been moved since, by a run that is still in place.
+    """
+    return {cloud: original["before"][cloud] for cloud in clouds_moved(original)}
 
 
 def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -16,9 +59,10 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             **step,
-            "id": f"restore-{step['id']}",
+            "id": f"{_RESTORE}{step['id']}",
             "title": f"put back: {step['title']}",
             "risk": "restore",
+            "rescues": "",  # whatever made the act one, putting it back is one anyway
             "with": {**step["with"], "inverse": True},
             "commands": step["undo"],
             "undo": step["commands"],
@@ -27,8 +71,7 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
             "guards": [],  # nothing may stop what puts back
             "on_failure": "ask",
         }
-        for step in reversed(original["steps"])
-        if step["kind"] == "act"
+        for step in reversed(acts(original))
     ]
 
 
@@ -39,17 +82,16 @@ def _changed(step: Mapping[str, Any]) -> str:
 def baseline(original: Mapping[str, Any], run: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """How it was before the run: arguments and what is expected.
 
-    Who carried each cloud, out and back, when it was planned; and what its acts must not have left on the routers.
+    Who carried each cloud that it moved, out and back; and what its acts must not have left on the routers.
     """
     ways = {"carried_by": "out", "return_by": "back"}
-    args = {key: {cloud: list(way[key]) for cloud, way in original["before"].items()} for key in ways}
+    args = {key: {cloud: list(way[key]) for cloud, way in at_rest(original).items()} for key in ways}
     expect = [
         {"what": f"{cloud} {word}", "want": ", ".join(args[key][cloud])}
         for key, word in ways.items()
         for cloud in args[key]
     ]
-    commands = (send for step in original["steps"] if step["kind"] == "act" for send in step["commands"])
-    left = traces(run, commands)
+    left = traces(run, (send for step in acts(original) for send in step["commands"]))
     expect += [{"what": f"{router} {what}", "want": NONE} for router in left.sent for what in ("leftovers", "dead-men")]
     return {**args, "run": run, "sent": left.sent}, expect
 
@@ -88,7 +130,7 @@ def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]
         **original,
         "title": f"undo of {undo_of}: {original['title']}",
         "undo_of": undo_of,
-        "before": original["after"],
-        "after": original["before"],
+        "before": {cloud: original["after"][cloud] for cloud in clouds_moved(original)},
+        "after": at_rest(original),
         "steps": [clear, *inverted(original), restored],
     }

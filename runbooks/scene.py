@@ -179,6 +179,15 @@ class ActVerb(Verb, Protocol):
 
 
 @runtime_checkable
+class Rescuing(Protocol):
+    """An act that is of class `restore`, whatever its book says, while it takes a cloud off a path that fails it."""
+
+    def rescues(self, moment: Moment, args: Mapping[str, Any]) -> str:
+        """What is observed, in words; empty while that is not so, or not known. Asked again at the gate."""
+        ...
+
+
+@runtime_checkable
 class Weighing(Protocol):
     """An act that takes traffic off no path: it knows itself what its undo needs to be no worse than staying."""
 

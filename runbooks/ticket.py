@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from network.policy import Policy
 from runbooks.effects import GateVerdict
+from runbooks.inforce import group_of
 from runbooks.model import Event, StepDef
 from runbooks.policy import ChangeFacts, objections
 from runbooks.view import RunView
@@ -21,7 +22,10 @@ class Tickets(Protocol):
 
 
 class ChangeGate:
-    """Asks the change again before every act; `last` is what it said. A restoring run is never gated.
+    """Asks the change again before every act; `last` is what it said.
+
+    What restores is never gated: an undo, and an act that was planned as a restore because of what was observed, for as
+    long as that is (`rescues` says it).
 
     `moved` says what the plan covers and is not as it was: an approval is for that plan and no other, so that one which
     came late may be void. It is told the acts that were begun: what they work on moves by the run's own hand.
@@ -36,21 +40,38 @@ class ChangeGate:
         policy: Policy,
         now: Callable[[], datetime],
         moved: Callable[[Sequence[str]], Awaitable[Sequence[str]]] | None = None,
+        rescues: Callable[[StepDef], str] = lambda _step: "",
     ) -> None:
         self._tickets, self._number, self._target = tickets, number, target
         self._touches, self._policy, self._now, self._moved = touches, policy, now, moved
+        self._rescues = rescues
         self.last: ChangeFacts | None = None
 
     async def objections(self) -> list[str]:
         """Every reason against, now. Raises what the ticket system's connector raises."""
+        if not self._number:
+            return ["no change: a routing change needs an approved one (--change CHG)"]
         self.last = await (await self._tickets()).change(self._number)
         return objections(self.last, self._target, self._touches, self._policy, self._now())
 
-    async def permit(self, view: RunView, step: StepDef) -> GateVerdict:  # noqa: ARG002 -- one change for all steps
+    async def permit(self, view: RunView, step: StepDef) -> GateVerdict:
         if view.undo_of is not None:
             return GateVerdict(open=True, reason="an undo is never gated")
+        if (verdict := self._rescue(view, step)) is not None:
+            return verdict
         found = [*await self._void(view), *await self.objections()]
         return GateVerdict(open=not found, reason="; ".join(found), evidence={"change": self._number})
+
+    def _rescue(self, view: RunView, step: StepDef) -> GateVerdict | None:
+        """The word on an atomic group that was planned as a restore: open while it still is one. None: it was not."""
+        leader = view.step(step.id)
+        group = [member.spec for member in group_of(view, leader)] if leader else []
+        if not group or not all(each.rescues for each in group):
+            return None
+        observed = [self._rescues(each) for each in group]
+        if all(observed):
+            return GateVerdict(open=True, reason=f"a restore is never gated: {'; '.join(dict.fromkeys(observed))}")
+        return GateVerdict(open=False, reason=f"no restore any more, not observed now: {step.rescues}; plan again")
 
     async def _void(self, view: RunView) -> list[str]:
         approved = any(step.kind == "approve" and step.do.state == "done" for step in view.steps)

@@ -23,6 +23,7 @@ from runbooks.checks.resize_fits import ResizeFits
 from runbooks.checks.restored import Restored
 from runbooks.checks.session_steady import SessionSteady
 from runbooks.checks.standby_carries import StandbyCarries
+from runbooks.checks.stays_restored import StaysRestored
 from runbooks.checks.survivors_ready import SurvivorsReady
 from runbooks.checks.vpn_carries import VpnCarries
 from runbooks.checks.vpn_ready import VpnReady
@@ -48,6 +49,7 @@ SHIPPED: tuple[Any, ...] = (
     Restored(),
     SessionSteady(),
     StandbyCarries(),
+    StaysRestored(),
     SurvivorsReady(),
     VpnCarries(),
     VpnReady(),

@@ -166,6 +166,7 @@ class RunView:
     unmanned: bool = False  # the last driver has let it go, and nobody has claimed it since
     reason: str = ""  # why the run turned back or was closed: "refused", or the words of who asked
     why: str = ""
+    reviewed: str = ""  # of a restore that nothing gated: the second person who has reviewed it
     disputed: bool = False  # something landed after the close
     rejections: tuple[Rejection, ...] = ()
     creator: str = ""
@@ -200,6 +201,11 @@ class RunView:
         """The view with one question more; a step's newer question of a kind takes its older one's place."""
         others = (each for each in self.questions if each.about != question.about)
         return replace(self, questions=(*others, question))
+
+    @property
+    def review_owed(self) -> bool:
+        """It was begun as a restore, by one person, and no second one has said yet that they looked at it."""
+        return not self.reviewed and any(step.spec.rescues and step.do.attempts for step in self.steps)
 
     @property
     def closed(self) -> bool:

@@ -8,7 +8,7 @@ would eat what it attracts. The origination is shared by every cloud whose list 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Literal
@@ -130,6 +130,12 @@ def named_by_others(of: Specifics, running: str) -> frozenset[str]:
     """Which of the prefixes another cloud's list names on this router. Raises BadReply."""
     words = [line.split() for line in statements(running) if line.startswith(f"ip prefix-list {LIST}")]
     return frozenset(each[-1] for each in words if each[2] != of.name and each[-1] in of.prefixes)
+
+
+def needed_beside(own: Container[str], running: str) -> frozenset[str]:
+    """The originations that a list of ours names with a line which is none of `own`. Raises BadReply."""
+    others = (line for line in statements(running) if line.startswith(f"ip prefix-list {LIST}") and line not in own)
+    return frozenset(f"network {line.split()[-1]}" for line in others)
 
 
 def in_the_way(prefix: IPv4Network, running: str, known: frozenset[IPv4Network]) -> Iterator[str]:

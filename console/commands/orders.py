@@ -1,4 +1,4 @@
-"""`follow`, `pause`, `resume`, `handover`, `abort`, `abandon`, `approve`, `decide`: acting on a run from anywhere.
+"""`follow`, `pause`, `resume`, `handover`, `abort`, `abandon`, `approve`, `review`, `decide`: orders from anywhere.
 
 All but the driving needs the journal alone. What an order needs a driver for is done by whoever drives; where nobody
 does, the command says which one drives on, or with --write drives on itself.
@@ -76,6 +76,18 @@ def approve(run_id: str, step: str, site_file: Path | None, *, operator: str | N
             view = await view_of(spoken.journal, run_id)
             say("\n".join(rundoc.approval_lines(spoken.row, view, step)))
             return await _told(spoken, await spoken.orders.approve(run_id, step), "approve", as_json=as_json)
+
+    return asyncio.run(work())
+
+
+def review(run_id: str, site_file: Path | None, *, operator: str | None, as_json: bool) -> Exit:
+    """Look at a restore that nothing gated, as its second person; what was done, and why, is shown."""
+
+    async def work() -> Exit:
+        async with speaking(run_id, operator, site_file, counts=True) as spoken:
+            view = await view_of(spoken.journal, run_id)
+            say(rundoc.report(spoken.row, view, await spoken.journal.events(run_id)))
+            return await _told(spoken, await spoken.orders.review(run_id), "review", as_json=as_json)
 
     return asyncio.run(work())
 

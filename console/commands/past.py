@@ -76,15 +76,25 @@ async def _with_journal(work: Callable[[Journal], Awaitable[Exit]]) -> Exit:
 
 
 async def _runs(journal: Journal, *, as_json: bool) -> Exit:
-    rows = [rundoc.run_line(row) for row in await journal.runs()]
+    rows = [rundoc.run_line(row) | {"review": await _review(journal, row)} for row in await journal.runs()]
     if as_json:
         print(json.dumps({"schema": 1, "runs": rows}, indent=1))
         return Exit.OK
     for row in rows:
-        state = f"{row['state']}{' (interrupted)' if row['interrupted'] else ''}"
+        owed = " (interrupted)" if row["interrupted"] else " (review owed)" if row["review"] == rundoc.OWED else ""
+        state = f"{row['state']}{owed}"
         who = f"{row['change'] or '-':<12} {row['driver'] or '-':<8}"
         print(f"{row['run']}  {row['book']:<14} {state:<28} {who} {row['started']}")
     return Exit.OK
+
+
+async def _review(journal: Journal, row: RunRow) -> str | None:
+    """Who has reviewed a restore, or that it is owed. Only the log tells, and only of the few that are one."""
+    if not any(step.get("rescues") for step in row.definition.get("steps", ())):
+        return None
+    with contextlib.suppress(UnfitDefinition):
+        return rundoc.review(await view_of(journal, row.run_id))
+    return None
 
 
 async def _show(journal: Journal, run_id: str, *, as_json: bool) -> Exit:

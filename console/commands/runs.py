@@ -14,9 +14,10 @@ from console.exits import Exit
 from console.fail import Refused, UsageError
 from console.person import Person, person
 from console.sites import Chosen, choose
-from runbooks.book import found
+from runbooks.book import Book, found
 from runbooks.parameters import bound
 from runbooks.plan import Plan
+from runbooks.rescue import may_rescue
 
 
 def plan(book: str, words: Sequence[str], site_file: Path | None, *, as_json: bool, operator: str | None) -> Exit:
@@ -43,7 +44,7 @@ def run(
     given, asked = _fitting(book, words, chosen), person(how)
     if not write:
         raise Refused("read-only: give --write to allow changes")
-    if change is None and found(book).undoes is None:
+    if change is None and not _needs_no_change(found(book)):
         raise Refused("no change: give --change CHG (a routing change needs an approved one)")
     work = _run(book, given, chosen, asked, change=change, plan_hash=plan_hash, as_json=as_json, operator=operator)
     return asyncio.run(work)
@@ -77,6 +78,11 @@ def parameters(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _needs_no_change(book: Book) -> bool:
+    """Perhaps: whether an act of it is a restore now, only its plan can tell."""
+    return book.undoes is not None or may_rescue(book)
+
+
 def _fitting(book: str, words: Sequence[str], chosen: Chosen) -> dict[str, str]:
     """Parameters that fit the runbook and the site; bad input is told before anything is connected to."""
     given = parameters(words)
@@ -103,7 +109,7 @@ async def _run(
     operator: str | None,
 ) -> Exit:
     async with desk_on(chosen, operator, asked, write=True) as desk:
-        made = await desk.plan(book, given)
+        made = await desk.plan(book, given, rescue=change is None)
         if asked.asks:
             print(rundoc.plan_text(made), file=sys.stderr)
             await _confirmed(asked, made)

@@ -45,7 +45,7 @@ def parse(text: str) -> Command:
         return Command(verb, words[0] if words else "")
     values = dict(_pair(word) for word in words[1:])
     change = values.pop("change", "")
-    if verb == "run" and not change and not _puts_back(words[0]):
+    if verb == "run" and not change and not _needs_no_change(words[0]):
         raise BadCommand("run: change=CHG… is missing: no change, no run")
     return Command(verb, words[0], values, change)
 
@@ -57,11 +57,12 @@ def _pair(word: str) -> tuple[str, str]:
     return key, value
 
 
-def _puts_back(book: str) -> bool:
-    """An undo is never gated: it needs no change of its own."""
+def _needs_no_change(book: str) -> bool:
+    """What restores is never gated: an undo, or perhaps an act that is a restore by what is observed."""
     from runbooks.book import BookError, shipped
+    from runbooks.rescue import may_rescue
 
     try:
-        return shipped(book).undoes is not None
+        return shipped(book).undoes is not None or may_rescue(shipped(book))
     except BookError:
         return False

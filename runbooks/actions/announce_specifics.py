@@ -18,6 +18,7 @@ from network.forced import private, tunnels
 from network.health import judge
 from network.inventory import Path
 from network.observation import Advertised, Kind, SessionHere
+from network.rescue import rescues
 from network.snapshot import Snapshot
 from runbooks.actions import clauses
 from runbooks.actions.sending import commands_of, send_due, sends, still_due, window_s
@@ -84,6 +85,9 @@ class AnnounceSpecifics:
             touches=(cloud, *made),
             locks=(f"cloud:{cloud}",),
         )
+
+    def rescues(self, moment: Moment, args: Mapping[str, Any]) -> str:
+        return rescues(moment.view, moment.health, str(args["cloud"]))
 
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]

@@ -19,6 +19,7 @@ from connectors.routers.frr_render import LOCAL_PREF, Edit, change, soft_clear
 from network.forced import forecast_forced, preferences, private, tunnels
 from network.health import judge
 from network.inventory import Path, SessionPolicy
+from network.rescue import rescues
 from network.snapshot import Snapshot
 from network.verdict import Overall
 from runbooks.actions import clauses
@@ -93,6 +94,9 @@ class PreferVpn:
             locks=(f"cloud:{cloud}", *(f"port:{port}" for port in ports)),
             after={cloud: _foretold(moment, cloud)},
         )
+
+    def rescues(self, moment: Moment, args: Mapping[str, Any]) -> str:
+        return rescues(moment.view, moment.health, str(args["cloud"]))
 
     async def act(
         self, scene: Scene, step: StepDef, phase: Phase, send_allowed: Callable[[], None]

@@ -133,7 +133,7 @@ def test_failback_puts_back_the_acts_in_strict_reverse(cli: Cli, forced: Forced,
     assert back.code == 0, back.out + back.err
     assert back.json["undo_of"] == forced.result.json["run"]
     assert [step["id"] for step in back.json["steps"]] == [
-        "stable-azure", "cause-closed", "restore-egress-azure", "restore-return-azure", "restored",
+        "stable-azure", "cause-closed", "restore-egress-azure", "restore-return-azure", "soak", "restored",
     ]  # fmt: skip
     undone = cli.router_writes()[len(forced.writes) :]
     assert undone == sent([line for step in reversed(forced.plan["steps"]) for line in step["undo"]])

@@ -76,8 +76,11 @@ def test_another_run_put_back_is_another_plan() -> None:
 
 def row(run_id: str, state: str = "COMPLETED", book: str = "drain-port", **definition: Any) -> RunRow:
     closed = NOW if state in {"COMPLETED", "ROLLED_BACK"} else None
+    name = "restore-move-azure" if "undo_of" in definition else "move-azure"
+    steps = [{"id": name, "kind": "act", "with": {"cloud": "azure"}, "undo": ["x"]}]
+    frozen = {"parameters": PORT_A, "touches": ["azure"], "before": {"azure": {}}, "steps": steps, **definition}
     return RunRow(
-        run_id, book, "1", {"parameters": PORT_A, **definition}, "", {}, None, "alice", "host", NOW,
+        run_id, book, "1", frozen, "", {}, None, "alice", "host", NOW,
         state, "forward", None, None, 1, 1, "", closed, driver_alive=False,
     )  # fmt: skip
 

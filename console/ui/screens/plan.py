@@ -68,9 +68,9 @@ class PlanScreen(Page):
 
     @property
     def _runnable(self) -> bool:
-        """What was only to be planned is not run from here; an undo needs no change."""
+        """What was only to be planned is not run from here; what restores needs no change."""
         plan, asked = self._plan, self._command
-        return plan is not None and asked.verb == "run" and bool(asked.change or plan.undo_of)
+        return plan is not None and asked.verb == "run" and bool(asked.change or plan.undo_of or plan.rescue)
 
     def commands(self) -> str:
         return "\n".join(line for step in self._plan.steps for line in step.lines) if self._plan else ""
