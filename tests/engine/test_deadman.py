@@ -28,16 +28,6 @@ def armed(name: str = "egress", seconds: float = SECONDS) -> dict[str, Any]:
     return act(name, deadman_s=seconds)
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
 async def run(file: Path, world: World, *each: dict[str, Any]) -> tuple[RunView, list[str]]:
     async with console(file, world) as (journal, engine):
         row = await journal.create_run(book({"steps": list(each)}))

@@ -17,16 +17,6 @@ from runbooks.view import RunView
 from tests.engine.little_device import ACTS, BOOK, Device, World, act, book, console, until
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
 async def run(file: Path, world: World, steps: Any = BOOK) -> tuple[RunView, list[str]]:
     async with console(file, world) as (journal, engine):
         row = await journal.create_run(book(steps))

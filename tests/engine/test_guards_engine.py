@@ -37,16 +37,6 @@ def steps(*guards: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
 class Run:
     """One run under way: its log, and the commands of other consoles."""
 

@@ -19,11 +19,6 @@ APPROVED: dict[str, Any] = {"steps": [{"id": "second", "kind": "approve"}, act("
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture
 async def bob(file: Path) -> AsyncIterator[Journal]:
     async with console(file, World(), "bob") as (journal, _):
         yield journal
