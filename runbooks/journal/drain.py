@@ -39,16 +39,19 @@ async def deliver_leftovers(journal: Journal, spool: Spool) -> int:
 
 
 async def deliver(journal: Journal, entry: Entry) -> None:
-    """Append one entry under the fence it was written with; once that is lost, as a report to the new driver."""
+    """Append one entry under the fence it was written with; once that is lost, as a report to the new driver.
+
+    Delivered a second time, because the first one was not noted, neither is written twice: each has a uid of its own.
+    """
     data = {**entry.data, "spooled_at": entry.ts}
     if entry.actor != journal.identity.user:
         data["spooled_by"] = entry.actor
-    where: dict[str, Any] = {name: getattr(entry, name) for name in ("step", "phase", "attempt")}
+    where: dict[str, Any] = {name: getattr(entry, name) for name in ("step", "phase", "attempt", "reply_to")}
     try:
         await journal.append(entry.run_id, entry.kind, data=data, fence=entry.fence, uid=entry.uid, **where)
     except (FenceLost, RunClosed):
         data["result"] = entry.kind
-        await journal.append(entry.run_id, late_kind(entry.kind), data=data, uid=entry.uid, **where)
+        await journal.append(entry.run_id, late_kind(entry.kind), data=data, uid=late_uid(entry.uid), **where)
 
 
 def late_kind(kind: str) -> str:
@@ -56,3 +59,8 @@ def late_kind(kind: str) -> str:
     if kind.startswith("late."):
         return kind
     return "late.act.result" if kind in MOVED else f"late.{kind}"
+
+
+def late_uid(uid: str) -> str:
+    """The report's own: under the entry's, which has another kind, it would be refused when it comes again."""
+    return f"{uid}-late"
