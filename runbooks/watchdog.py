@@ -24,7 +24,7 @@ from runbooks.acting import SendWindow
 from runbooks.effects import Effects, Finding, NotSent, named
 from runbooks.engine import view_of
 from runbooks.journal import FenceLost, Journal, JournalUnavailable, RunClosed
-from runbooks.journal.drain import MOVED, late_kind
+from runbooks.journal.drain import MOVED, late_kind, late_uid
 from runbooks.journal.records import stamp
 from runbooks.journal.spool import Entry
 from runbooks.model import StepDef
@@ -33,6 +33,7 @@ from runbooks.view import SETTLED, PhaseView, RunView, StepView
 JUDGE_S = 10.0  # for the baseline
 JOURNAL_S = 10.0  # for one entry: what takes longer is unreachable
 ACTOR = "watchdog"
+RESULTS = MOVED - {"act.intent"}  # what is told even after the run was lost
 
 Baseline = Callable[[RunView], Awaitable[Finding]]
 Spool = Callable[[Entry], Awaitable[None]]
@@ -170,22 +171,29 @@ class Watchdog:
 
     async def _write(self, kind: str, data: Mapping[str, Any], **where: Any) -> None:
         """Into the journal; into the spool once that does not answer, for nothing here may wait for it."""
-        uid = self._new_id()
-        if self._journal is not None:
-            try:
-                async with asyncio.timeout(JOURNAL_S):
-                    place = {"data": data, "fence": self._fence, "uid": uid, **where}
-                    await self._journal.append(self._charge.run_id, kind, **place)
+        entry = self._entry(self._new_id(), kind, data, where)
+        try:
+            if await self._taken(kind, data=data, fence=self._fence, uid=entry.uid, **where):
                 return
-            except (JournalUnavailable, TimeoutError):
-                self._journal = None
-            except (FenceLost, RunClosed):
-                if kind not in MOVED - {"act.intent"}:
-                    raise
-                late = {"data": {**data, "result": kind}, "uid": uid, **where}
-                await self._journal.append(self._charge.run_id, late_kind(kind), **late)
+        except (FenceLost, RunClosed):
+            if kind not in RESULTS:
+                raise
+            late = {"data": {**data, "result": kind}, "uid": late_uid(entry.uid), **where}
+            if await self._taken(late_kind(kind), **late):
                 return
-        await self._spool(self._entry(uid, kind, data, where))
+        await self._spool(entry)
+
+    async def _taken(self, kind: str, **entry: Any) -> bool:
+        """Whether the journal has taken it. One that does not answer is not asked again."""
+        if self._journal is None:
+            return False
+        try:
+            async with asyncio.timeout(JOURNAL_S):
+                await self._journal.append(self._charge.run_id, kind, **entry)
+        except (JournalUnavailable, TimeoutError):
+            self._journal = None
+            return False
+        return True
 
     def _entry(self, uid: str, kind: str, data: Mapping[str, Any], where: Mapping[str, Any]) -> Entry:
         """Under the fence that it has, or, having claimed nothing, that of the silent console it acts for."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runbooks.effects import Finding
-from runbooks.journal import FenceLost, Journal
+from runbooks.journal import Event, FenceLost, Journal
 from runbooks.journal.drain import deliver_leftovers
 from runbooks.journal.spool import Entry, Spool
 from runbooks.model import StepDef
@@ -22,16 +22,6 @@ from tests.engine.little_device import Device, World, act, book, console, here, 
 
 STEP = act("egress", deadman_s=30, window_s=0.3)
 EMPTY = {"id": "empty", "kind": "wait_until", "timeout_s": 30}
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
 
 
 class Kennel:
@@ -254,6 +244,33 @@ async def test_a_take_over_in_mid_act_leaves_the_outcome_as_a_late_report(file: 
     await asyncio.wait({driving})
     await opened.__aexit__(None, None, None)
     await journal.close()
+
+
+class Fading(Journal):
+    """A journal that is gone when the report of a driver that was taken over comes."""
+
+    async def append(self, run_id: str, kind: str, **entry: Any) -> Event:
+        if kind.startswith("late."):
+            await self.close()
+        return await super().append(run_id, kind, **entry)
+
+
+async def test_a_late_report_that_the_journal_does_not_take_waits_in_the_spool(file: Path, world: World) -> None:
+    kennel, driving, opened = await frozen(file, world)
+    journal = await Fading.open(file, identity=here("watchdog"), now=lambda: datetime.now(UTC), new_id=new_id)
+
+    async def taken() -> None:
+        async with console(file, World(), "bob") as (bobs, _):
+            await bobs.claim(kennel.run_id, force=True)
+
+    world.answers["undo egress"] = taken
+    assert await kennel.restore(journal) == "done"
+    kennel.spooled = [replace(entry, console="gone/1/x/LAB") for entry in kennel.spooled]
+    await asyncio.wait({driving})
+    await opened.__aexit__(None, None, None)
+    async with console(file, world) as (mine, _):
+        assert await kennel.delivered(file.parent, mine) == 1
+        assert (await kinds(mine, kennel.run_id))[-3:] == ["act.intent", "driver.claimed", "late.act.result"]
 
 
 async def test_it_waits_until_a_frozen_send_must_have_ended(file: Path, world: World) -> None:
