@@ -178,7 +178,7 @@ def _open_intent(view: RunView) -> Observe | None:
     for step in view.steps:
         phase = step.phase(view.phase)
         if phase.state in OPEN:
-            return Observe(step.id, view.phase, phase.attempts, phase.settle_until)
+            return Observe(step.id, view.phase, phase.attempts, step.settled_at)
     return None
 
 
@@ -240,7 +240,7 @@ def _next_undo(view: RunView) -> Op:
         return Act(step.id, "undo", step.undo.attempts + 1)
     if view.handover and not _half_undone(view, step):
         return Nothing("handed over")
-    return Observe(step.id, "undo", step.undo.attempts, step.undo.settle_until or step.do.settle_until)
+    return Observe(step.id, "undo", step.undo.attempts, step.settled_at)
 
 
 def _clear(view: RunView) -> bool:

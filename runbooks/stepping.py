@@ -19,7 +19,7 @@ def moved_step(view: RunView, event: Event) -> RunView:
     before = step.phase(phase)
     after = _intent(before, event) if event.kind == "act.intent" else by_table(step, phase, event.kind)
     step = armed.intended(recorded(with_phase(step, phase, after), event, phase), event)
-    view = with_step(view, _late_do_reopens_undo(view, step, event))
+    view = with_step(view, _undo_reopened(view, step, event))
     return view if before.state == after.state else _consequence(view, step, phase, event)
 
 
@@ -41,12 +41,11 @@ def by_table(step: StepView, phase: Phase, kind: str) -> PhaseView:
     return replace(before, state=table.get((before.state, kind), before.state))
 
 
-def _late_do_reopens_undo(view: RunView, step: StepView, event: Event) -> StepView:
-    """A `do` that lands during the rollback may have landed after its undo: look again."""
-    late = event.kind == "late.act.result" and event.phase == "do"
-    if late and view.direction == "rollback" and step.undo.state not in OPEN:
-        return replace(step, undo=replace(step.undo, state="pending"))
-    return step
+def _undo_reopened(view: RunView, step: StepView, event: Event) -> StepView:
+    """A `do` that lands late, or is done again, opens its undo again: what was put back before it says no more."""
+    late = event.kind == "late.act.result" and view.direction == "rollback" and step.undo.state not in OPEN
+    again = event.kind == "act.intent" and view.direction == "forward"
+    return replace(step, undo=replace(step.undo, state="pending")) if event.phase == "do" and (late or again) else step
 
 
 def recorded(step: StepView, event: Event, phase: Phase) -> StepView:

@@ -40,7 +40,6 @@ GuardState = Literal["clear", "unknown", "tripped"]
 
 OPEN: frozenset[StepState] = frozenset({"intent", "observe"})
 SETTLED: frozenset[StepState] = frozenset({"done", "skipped"})
-CLOSED: frozenset[RunState] = frozenset({"COMPLETED", "ROLLED_BACK", "ABANDONED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +104,11 @@ class StepView:
 
     def phase(self, phase: Phase) -> PhaseView:
         return self.do if phase == "do" else self.undo
+
+    @property
+    def settled_at(self) -> datetime | None:
+        """When a look can be believed: what a lost driver had under way, forth or back, must have ended."""
+        return max(filter(None, (self.do.settle_until, self.undo.settle_until)), default=None)
 
 
 @dataclass(frozen=True, slots=True)

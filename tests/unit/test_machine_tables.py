@@ -357,6 +357,24 @@ def test_forced_take_over_lets_the_old_act_end_before_looking() -> None:
     assert proven_dead == Observe("egress", "do", 1, None)
 
 
+DEADMAN = {"deadman": {"id": "R-1-egress-a1", "seconds": 30, "places": ["watchdog"]}}
+GUARDED = (*GATED, ("act.intent egress do", DEADMAN), "act.result egress do", "verify.ok egress do")
+WATCHDOG = (*GUARDED, "@watchdog driver.claimed", "deadman.fired egress do", "act.intent egress undo")
+
+
+def test_a_watchdog_that_froze_in_its_undo_is_waited_for_too() -> None:
+    taken = view(*WATCHDOG, ("driver.claimed", {"forced": True}))
+    assert next_op(taken) == Observe("egress", "do", 1, T0 + timedelta(seconds=len(WATCHDOG) + 20))
+
+
+def test_a_step_that_is_done_again_is_no_longer_shown_as_being_undone() -> None:
+    undone = (*WATCHDOG, "act.result egress undo", "driver.claimed", "act.unknown egress do")
+    again = (*undone, ("cmd.decide", {"choice": "redo", "reply_to": len(undone)}), "gate.passed egress")
+    step = view(*again, "act.intent egress do").step("egress")
+    assert step is not None
+    assert (step.state, step.do.attempts, step.undo.attempts) == ("intent", 2, 1)
+
+
 @pytest.mark.parametrize(("ok", "state"), [(False, "RUNNING"), (None, "NEEDS_DECISION")])
 def test_only_observed_harm_undoes_by_policy(ok: bool | None, state: str) -> None:
     steps = (StepDef(id="egress", kind="act", on_failure="undo"),)
