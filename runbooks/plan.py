@@ -195,7 +195,6 @@ def _definition(filled: Filled, args: Mapping[str, Any], compiled: Compiled, mom
         "guards": _guards(filled),
         "exits": dict(step.exits),
         "deadman_s": filled.deadman_s or silence_s,
-        **({"window_s": compiled.window_s} if compiled.window_s else {}),
     }
     if step.kind == "wait_until":
         wait = made["timeout_s"], made["samples"], made["spacing_s"]
