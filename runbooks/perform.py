@@ -10,7 +10,7 @@ from runbooks.effects import Finding, Seen
 from runbooks.leftbehind import left_behind, traces
 from runbooks.model import Phase, StepDef
 from runbooks.proof import finding
-from runbooks.scene import Report, Scene
+from runbooks.scene import ActVerb, CheckVerb, MeasureVerb, Report, Scene, WaitVerb
 from runbooks.verbs import VERBS
 from runbooks.view import Timer
 
@@ -31,20 +31,20 @@ class Performer:
         self._scene, self._watchdogs = scene, watchdogs
 
     async def check(self, step: StepDef) -> Finding:
-        finding: Finding = await VERBS["check"][step.verb].check(self._scene, step)
-        return finding
+        verb: CheckVerb = VERBS["check"][step.verb]
+        return await verb.check(self._scene, step)
 
     async def wait(self, step: StepDef, report: Report) -> Finding:
-        finding: Finding = await VERBS["wait_until"][step.verb].wait(self._scene, step, report)
-        return finding
+        verb: WaitVerb = VERBS["wait_until"][step.verb]
+        return await verb.wait(self._scene, step, report)
 
     async def measure(self, step: StepDef) -> Finding:
-        finding: Finding = await VERBS["measure"][step.verb].measure(self._scene, step)
-        return finding
+        verb: MeasureVerb = VERBS["measure"][step.verb]
+        return await verb.measure(self._scene, step)
 
     async def act(self, step: StepDef, phase: Phase, token: str, send_allowed: Callable[[], None]) -> Mapping[str, Any]:
-        evidence: Mapping[str, Any] = await VERBS["act"][step.verb].act(self._scene, step, phase, send_allowed)
-        return {**evidence, "idempotency_key": token}
+        verb: ActVerb = VERBS["act"][step.verb]
+        return {**await verb.act(self._scene, step, phase, send_allowed), "idempotency_key": token}
 
     def places(self, step: StepDef) -> Sequence[str]:
         elsewhere = any("router" not in send for send in step.undo)
@@ -77,13 +77,13 @@ class Performer:
         return self._watchdogs if onbox.WATCHDOG in timer.places else None
 
     async def observe(self, step: StepDef, phase: Phase) -> Seen:  # noqa: ARG002 -- what is there does not depend on it
-        seen: Seen = await VERBS["act"][step.verb].observe(self._scene, step)
-        return seen
+        verb: ActVerb = VERBS["act"][step.verb]
+        return await verb.observe(self._scene, step)
 
     async def left_behind(self, run_id: str, steps: Sequence[StepDef]) -> Finding:
         lines = await left_behind(self._scene, traces(run_id, (send for step in steps for send in step.commands)))
         return finding(lines) if lines else Finding(True)
 
     async def verify(self, step: StepDef, phase: Phase) -> Finding:
-        finding: Finding = await VERBS["act"][step.verb].verify(self._scene, step, phase)
-        return finding
+        verb: ActVerb = VERBS["act"][step.verb]
+        return await verb.verify(self._scene, step, phase)

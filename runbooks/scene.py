@@ -11,6 +11,7 @@ from network.health import SiteHealth, judge
 from network.inventory import Site, Vxc
 from network.layers import View
 from network.snapshot import Snapshot
+from runbooks.declares import Declaration
 from runbooks.effects import Finding, Seen
 from runbooks.model import Phase, StepDef
 
@@ -141,8 +142,10 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 class Verb(Protocol):
-    """What every verb can do: make a step exact."""
+    """What every verb can do: say what it is, and make a step exact."""
 
+    @property
+    def declares(self) -> Declaration: ...
     def compile(self, moment: Moment, args: Mapping[str, str]) -> Compiled: ...
 
 

@@ -28,6 +28,7 @@ from runbooks.checks.survivors_ready import SurvivorsReady
 from runbooks.checks.vpn_carries import VpnCarries
 from runbooks.checks.vpn_ready import VpnReady
 from runbooks.declares import Declaration
+from runbooks.scene import ActVerb, CheckVerb, MeasureVerb, WaitVerb
 
 GROUP = "interlock.verbs"
 #: What a verb of each kind can do beside `compile`.
@@ -37,7 +38,7 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "measure": ("measure",),
     "act": ("act", "observe", "verify"),
 }
-SHIPPED: tuple[Any, ...] = (
+SHIPPED: tuple[CheckVerb | WaitVerb | MeasureVerb | ActVerb, ...] = (
     PreferStandby(),
     AnnounceSpecifics(),
     PreferVpn(),
