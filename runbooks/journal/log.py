@@ -94,7 +94,7 @@ def events(run_id: str, after: int) -> Body[list[Event]]:
     rows = yield f"SELECT {_EVENT} FROM event WHERE run_id = ? AND seq > ? ORDER BY seq", (run_id, after)  # noqa: S608 - column names are ours
     if not rows and not (yield "SELECT 1 FROM run WHERE run_id = ?", (run_id,)):
         raise UnknownRun(run_id)
-    return [_event(row) for row in rows]
+    return [read_event(row) for row in rows]
 
 
 def runs(alive: Alive, run_id: str | None = None) -> Body[list[RunRow]]:
@@ -108,7 +108,8 @@ def runs(alive: Alive, run_id: str | None = None) -> Body[list[RunRow]]:
     return [_run_row(row, alive) for row in rows]
 
 
-def _event(row: Row) -> Event:
+def read_event(row: Row) -> Event:
+    """An entry from the columns that are hashed and its hash."""
     named = dict(zip((*HASHED, "hash"), row, strict=True))
     del named["db_user"]
     return Event(**{**named, "ts": datetime.fromisoformat(named["ts"]), "data": json.loads(named["data"])})
@@ -218,21 +219,13 @@ def claim(draft: Draft, alive: Alive, views: Views, *, force: bool) -> Body[tupl
     return (yield from _write(replace(head, fence=fence), replace(draft.timed(), fence=fence, data=data), views))
 
 
-def release(draft: Draft, views: Views) -> Body[tuple[Event, RunView]]:
-    """Stop driving without closing: the run keeps its locks and waits for the next driver."""
-    head = yield from _locked(draft.run_id)
-    if known := (yield from _known(draft)):
-        return known, (yield from _view(head, views))
-    _permit(draft, head)
-    written = yield from _write(head, draft.timed(), views)
-    yield "UPDATE run SET driver = NULL, driver_user = NULL WHERE run_id = ?", (head.run_id,)
-    return written
+def beat(run_id: str, fence: int, console: str) -> Body[None]:
+    """Renew a driver's lease. Raises FenceLost, UnknownRun; a closed run has no lease to renew.
 
-
-def beat(run_id: str, fence: int) -> Body[None]:
-    """Renew a driver's lease. Raises FenceLost, UnknownRun; a closed run has no lease to renew."""
+    The fence alone does not say who drives: a server that lost a claim gives the same one to the next who claims.
+    """
     head = yield from _locked(run_id)
-    if head.fence != fence:
+    if head.fence != fence or head.driver not in {console, None}:
         raise FenceLost(run_id, fence, head.fence)
     if not head.closed:
         yield f"UPDATE run SET lease_until = {LEASE} WHERE run_id = ?", (run_id,)  # noqa: S608 - a constant
@@ -262,7 +255,7 @@ def _known(draft: Draft) -> Body[Event | None]:
     rows = yield f"SELECT {_EVENT} FROM event WHERE uid = ?", (draft.uid,)  # noqa: S608 - column names are ours
     if not rows:
         return None
-    event = _event(rows[0])
+    event = read_event(rows[0])
     if (event.run_id, event.kind) != (draft.run_id or event.run_id, draft.kind):
         raise UidReused(draft.uid, event.run_id, event.kind)
     return event
@@ -293,13 +286,15 @@ def _write(head: _Head, draft: Draft, views: Views) -> Body[tuple[Event, RunView
         f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash, sig) VALUES ({', '.join('?' * 17)})",  # noqa: S608 - column names are ours
         (*columns, head.hash, digest, draft.signer.sign(digest.encode()) if draft.signer else None),
     )
-    event = _event((*columns, digest))
+    event = read_event((*columns, digest))
     view = apply(view, event)
     lease = f", lease_until = {LEASE}" if draft.fence is not None else ""
     yield (
         f"UPDATE run SET head_seq = ?, head_hash = ?, state = ?, direction = ?{lease} WHERE run_id = ?",  # noqa: S608 - constants
         (event.seq, digest, view.state, view.direction, head.run_id),
     )
+    if event.kind == "driver.released":  # the run keeps its locks and waits for the next driver
+        yield "UPDATE run SET driver = NULL, driver_user = NULL WHERE run_id = ?", (head.run_id,)
     if view.closed and not head.closed:
         yield from _free(head.run_id, event)
     return event, view

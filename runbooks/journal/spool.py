@@ -66,6 +66,7 @@ class Spool:
         self._turn = asyncio.Lock()  # between memory and file
         self._unwritten: list[Kept] = []
         self._taken: dict[str, str] = {}  # uid and moment, of what the file still calls waiting
+        self._closed: set[str] = set()  # runs of which no mirror is kept any more
         self._writer: asyncio.Task[None] | None = None
 
     @classmethod
@@ -103,8 +104,12 @@ class Spool:
     def mirror(self, event: Event) -> None:
         """Keep an entry that the journal has taken, soon: a server can lose what it acknowledged."""
         self._unwritten.append((Entry.of(event), True))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write_behind(), name="mirror of the journal")
+        self._write_soon()
+
+    def closed(self, run_id: str) -> None:
+        """Let the mirror of a run go, soon: nobody drives it any more, so nobody would compare."""
+        self._closed.add(run_id)
+        self._write_soon()
 
     async def took(self, entry: Entry, moment: datetime) -> None:
         """Note that the journal has taken a waiting entry."""
@@ -120,18 +125,23 @@ class Spool:
                 return False
         return True
 
+    def _write_soon(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_behind(), name="mirror of the journal")
+
     async def _write_behind(self) -> None:
-        while self._unwritten:
+        while self._unwritten or self._closed:
             await asyncio.sleep(BEHIND_S)
             if not await self.settle():
                 return
 
     async def _write(self) -> None:
-        batch, taken = tuple(self._unwritten), dict(self._taken)
-        if batch or taken:
-            await (await self._opened()).transact(_store(batch, taken))
+        batch, taken, closed = tuple(self._unwritten), dict(self._taken), frozenset(self._closed)
+        if batch or taken or closed:
+            await (await self._opened()).transact(_store(batch, taken, closed))
             del self._unwritten[: len(batch)]
             self._taken = {uid: moment for uid, moment in self._taken.items() if uid not in taken}
+            self._closed -= closed
 
     async def _opened(self) -> SqliteEngine:
         if self._file is None:
@@ -153,13 +163,13 @@ class Spool:
         return sorted(kept, key=lambda entry: entry.seq)
 
     async def summary(self) -> list[tuple[str, Entry, int]]:
-        """Return each open run of this host: its id, its newest entry here, how many of its entries wait."""
+        """Return each run that is open as far as this host knows: its id, its newest entry here, how many wait."""
         newest: dict[str, Entry] = {}
         waiting: Counter[str] = Counter()
         for entry, taken in await self._kept("TRUE"):
             newest[entry.run_id] = entry
             waiting[entry.run_id] += not taken
-        return [(run, last, waiting[run]) for run, last in newest.items() if last.kind != "run.closed"]
+        return [(run, last, waiting[run]) for run, last in newest.items()]
 
     async def _kept(self, where: str, *run_id: str) -> list[Kept]:
         async with self._turn:
@@ -177,7 +187,7 @@ class Spool:
         return await file.query(_stored(where, run_id))
 
 
-def _store(batch: Sequence[Kept], taken: Mapping[str, str]) -> Body[None]:
+def _store(batch: Sequence[Kept], taken: Mapping[str, str], closed: frozenset[str]) -> Body[None]:
     for entry, acknowledged in batch:
         yield (
             "INSERT INTO spool (run_id, uid, ts, payload, drained) VALUES (?, ?, ?, ?, ?)",
@@ -185,6 +195,8 @@ def _store(batch: Sequence[Kept], taken: Mapping[str, str]) -> Body[None]:
         )
     for uid, moment in taken.items():
         yield "UPDATE spool SET drained = ? WHERE uid = ? AND drained IS NULL", (moment, uid)
+    for run_id in closed:
+        yield "DELETE FROM spool WHERE run_id = ? AND drained IS NOT NULL", (run_id,)
 
 
 def _stored(where: str, run_id: Sequence[str]) -> Body[list[Kept]]:

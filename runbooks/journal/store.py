@@ -149,10 +149,7 @@ class Journal:
 
     async def release(self, run_id: str, fence: int) -> None:
         """Stop driving; the run stays open and keeps its locks. Raises FenceLost, RunClosed."""
-        uid = self._new_id()
-        await self._commit(
-            lambda: log.release(self._draft(run_id, "driver.released", fence=fence, uid=uid), self._views)
-        )
+        await self.append(run_id, "driver.released", fence=fence)
 
     @property
     def lease_s(self) -> float | None:
@@ -161,7 +158,7 @@ class Journal:
 
     async def beat(self, run_id: str, fence: int) -> None:
         """Say that this console still drives. Raises FenceLost, UnknownRun."""
-        await self._engine.transact(log.beat(run_id, fence))
+        await self._engine.transact(log.beat(run_id, fence, self.console))
 
     # -- reading
 
@@ -187,11 +184,12 @@ class Journal:
         return [run for run in await self.runs() if run.orphaned]
 
     async def verify(self, run_id: str | None = None, anchor: str | None = None) -> list[ChainReport]:
-        """Recompute the hash chain of one run or of all. Raises UnknownRun.
+        """Recompute the hash chain of one run or of all, each as of one moment. Raises UnknownRun.
 
         `anchor`: a head of the run that was kept outside of the journal, and must stand in its chain.
         """
-        return await self._engine.query(verify.chains(run_id, anchor))
+        runs = [run_id] if run_id else await self._engine.query(verify.run_ids())
+        return [await self._engine.query(verify.chain(run, anchor)) for run in runs]
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """Yield the entries behind `after`, then every further one as it is written, without an end."""
@@ -233,7 +231,10 @@ class Journal:
             del self._views[event.run_id]
         self._pulse.beat()
         if self.spool is not None and self.lease_s is not None:  # a file on this host cannot lose what it took
-            self.spool.mirror(event)
+            if view.closed:
+                self.spool.closed(event.run_id)
+            else:
+                self.spool.mirror(event)
         return event
 
     def _alive(self, other: Identity) -> bool:

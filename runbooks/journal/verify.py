@@ -1,60 +1,72 @@
 """Recompute the hash chain of a run and name the first entry that is not as it was written.
 
-Works on raw columns: an entry that can no longer be read must still be named.
+Works on raw columns: an entry that can no longer be read must still be named. Only a chain that holds is folded, to
+compare the run's row with it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runbooks.journal.errors import UnknownRun
-from runbooks.journal.log import HASHED, Body, Row, chain_hash
-from runbooks.journal.records import ChainReport, sha256
+from runbooks.journal.log import HASHED, Body, Row, chain_hash, read_event
+from runbooks.journal.records import ChainReport, sha256, stamp
 from runbooks.journal.signing import bad_signature
+from runbooks.machine import fold
+from runbooks.model import steps_of
+
+Bad = tuple[int, str]  # the first entry that is not as it was written, and why
+_RUN = (
+    *("definition", "definition_sha", "head_seq", "head_hash", "fence", "driver", "state", "direction"),
+    *("runbook_id", "runbook_version", "ticket", "created_by", "created_at", "closed_at"),
+)
 
 
-def chains(run_id: str | None, anchor: str | None = None) -> Body[list[ChainReport]]:
-    """Report on one run, or on every run in the order of their creation. Raises UnknownRun.
+def run_ids() -> Body[list[str]]:
+    """Every run in the order of creation, then those of which only entries are left."""
+    runs = yield "SELECT run_id FROM run ORDER BY created_at, run_id", ()
+    lost = "SELECT DISTINCT run_id FROM event e WHERE NOT EXISTS (SELECT 1 FROM run r WHERE r.run_id = e.run_id)"
+    return [row[0] for row in (*runs, *(yield lost, ()))]
+
+
+def chain(run_id: str, anchor: str | None = None) -> Body[ChainReport]:
+    """Report on one run. Raises UnknownRun.
 
     `anchor` is a head that was kept elsewhere, in a ticket or a report: it must still stand in the chain, because
     whoever owns the database can write a tail anew, with its hashes.
     """
-    only, params = ("WHERE run_id = ?", (run_id,)) if run_id else ("", ())
-    runs = yield (
-        f"SELECT run_id, definition, definition_sha, head_seq, head_hash FROM run {only} ORDER BY created_at, run_id",  # noqa: S608 - one of two constants
-        params,
-    )
-    if run_id and not runs:
-        raise UnknownRun(run_id)
-    reports = []
-    for run in runs:
-        report = yield from _chain(run, anchor)
-        reports.append(report)
-    return reports
-
-
-def _chain(run: Row, anchor: str | None) -> Body[ChainReport]:
-    run_id, definition, definition_sha, head_seq, head_hash = run
+    found = yield f"SELECT {', '.join(_RUN)} FROM run WHERE run_id = ?", (run_id,)  # noqa: S608 - column names are ours
     rows = yield (
         f"SELECT {', '.join(HASHED)}, prev_hash, hash, sig FROM event WHERE run_id = ? ORDER BY seq",  # noqa: S608 - column names are ours
         (run_id,),
     )
-    bad = _bad_definition(definition, definition_sha) or _bad_entry(definition_sha, rows)
-    bad = bad or _bad_head(rows, head_seq, head_hash) or _bad_anchor(rows, anchor)
-    seq, reason = bad or (None, "")
-    return ChainReport(run_id, bad is None, len(rows), seq, reason, head_hash)
+    if not found and not rows:
+        raise UnknownRun(run_id)
+    run = dict(zip(_RUN, found[0], strict=True)) if found else {}
+    seq, reason = (_bad(run, rows, anchor) if run else (1, "the run's own row is missing")) or (None, "")
+    return ChainReport(run_id, seq is None, len(rows), seq, reason, run.get("head_hash", ""))
 
 
-def _bad_definition(definition: str, definition_sha: str) -> tuple[int, str] | None:
+def _bad(run: Mapping[str, Any], rows: Sequence[Row], anchor: str | None) -> Bad | None:
+    return (
+        _bad_definition(run["definition"], run["definition_sha"])
+        or _bad_entry(run["definition_sha"], rows)
+        or _bad_head(rows, run["head_seq"], run["head_hash"])
+        or _bad_row(run, rows)
+        or _bad_anchor(rows, anchor)
+    )
+
+
+def _bad_definition(definition: object, definition_sha: str) -> Bad | None:
     """The chain starts at the definition: if that was changed, the first entry no longer stands on it."""
-    if not definition.isascii() or sha256(definition) != definition_sha:
+    if not isinstance(definition, str) or not definition.isascii() or sha256(definition) != definition_sha:
         return 1, "the frozen definition, on which the first entry stands, was changed"
     return None
 
 
-def _bad_entry(prev: str, rows: Sequence[Row]) -> tuple[int, str] | None:
+def _bad_entry(prev: str, rows: Sequence[Row]) -> Bad | None:
     for expected, row in enumerate(rows, start=1):
         columns: Sequence[Any] = row[: len(HASHED)]
         prev_hash, digest, sig = row[len(HASHED) :]
@@ -70,8 +82,8 @@ def _bad_entry(prev: str, rows: Sequence[Row]) -> tuple[int, str] | None:
     return None
 
 
-def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> tuple[int, str] | None:
-    if len(rows) < head_seq:
+def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> Bad | None:
+    if len(rows) < max(head_seq, 1):  # a run is created with its first entry
         return len(rows) + 1, f"entry {len(rows) + 1} is missing"
     if len(rows) > head_seq:
         return head_seq + 1, "it was added behind the journal's back"
@@ -80,7 +92,29 @@ def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> tuple[int, 
     return None
 
 
-def _bad_anchor(rows: Sequence[Row], anchor: str | None) -> tuple[int, str] | None:
+def _bad_row(run: Mapping[str, Any], rows: Sequence[Row]) -> Bad | None:
+    """What the row says for lists, and of who may drive, is a projection of the log: the same as when it was made."""
+    events = [read_event((*row[: len(HASHED)], row[-2])) for row in rows]
+    created = events[0]
+    view = fold(steps_of(json.loads(run["definition"])), events)
+    claims = [event for event in events if event.kind in {"run.created", "driver.claimed"}]
+    logged = {
+        "runbook_id": created.data["book"],
+        "runbook_version": created.data["version"],
+        "ticket": created.data["ticket"],
+        "created_by": created.actor,
+        "created_at": stamp(created.ts),
+        "state": view.state,
+        "direction": view.direction,
+        "fence": claims[-1].fence,
+        "driver": None if view.closed or view.unmanned else claims[-1].console,
+        "closed_at": stamp(view.ended) if view.ended else None,
+    }
+    wrong = [f"{name} {run[name]!r}, and its log {value!r}" for name, value in logged.items() if run[name] != value]
+    return (created.seq, f"the run's row says {'; '.join(wrong)}") if wrong else None
+
+
+def _bad_anchor(rows: Sequence[Row], anchor: str | None) -> Bad | None:
     if anchor is None or any(row[-2] == anchor for row in rows):
         return None
     return len(rows), f"the anchored head {anchor} is not in this chain: entries were written anew, with their hashes"

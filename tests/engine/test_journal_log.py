@@ -32,6 +32,8 @@ from runbooks.journal import (
     UnfitStorage,
     UnknownRun,
 )
+from runbooks.journal.engines import open_engine
+from runbooks.journal.log import Body
 from runbooks.journal.signing import KeySigner
 from runbooks.journal.sqlite import refuse_remote
 from runbooks.journal.where import Where
@@ -280,6 +282,46 @@ async def test_untouched_chain_holds(journal: Journal) -> None:
         (second, True, 5, None),
     ]
     assert reports[0].head_hash == (await journal.run(first)).head_hash
+
+
+async def test_a_reader_sees_one_moment_of_a_log_that_grows(where: Where, journal: Journal) -> None:
+    """Else an entry that comes between two statements of `verify` would pass for one added behind its back."""
+    run = (await journal.create_run(book())).run_id
+    head = "SELECT head_seq FROM run"
+
+    def twice() -> Body[list[int]]:
+        before = yield head, ()
+        grow(where, "UPDATE run SET head_seq = head_seq + 1")
+        return [before[0][0], (yield head, ())[0][0]]
+
+    engine = await open_engine(where, "", 15.0)
+    assert await engine.query(twice()) == [1, 1]
+    await engine.close()
+    assert (await journal.run(run)).head_seq == 2
+
+
+def grow(where: Where, statement: str) -> None:
+    if isinstance(where, str):
+        with psycopg.connect(where) as server:
+            server.execute(statement.encode())
+        return
+    with sqlite3.connect(where) as db:
+        db.execute(statement)
+    db.close()
+
+
+async def test_a_server_that_lost_a_claim_makes_no_two_drivers(where: Where, journal: Journal) -> None:
+    """A standby that had not received it gives the same fence to the next who claims."""
+    row = await journal.create_run(book())
+    async with console(where, World(), "bob") as (bob, _), console(where, World(), "carol") as (carol, _):
+        assert await bob.claim(row.run_id, force=True) == 2
+        first = (await journal.events(row.run_id))[0]
+        lost = f"UPDATE run SET fence = 1, driver = '{row.driver}', head_seq = 1, head_hash = '{first.hash}'"
+        tamper(where, "DELETE FROM event WHERE seq = 2", lost)
+        assert await carol.claim(row.run_id, force=True) == 2
+        await carol.beat(row.run_id, 2)
+        with pytest.raises(FenceLost):
+            await bob.beat(row.run_id, 2)
 
 
 async def test_another_boot_of_this_host_proves_death_where_the_file_is(file: Path, journal_file: Journal) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -96,6 +97,17 @@ async def test_heartbeat_keeps_a_silent_driver_alive(pg_database: str) -> None:
                 assert (await other.run(row.run_id)).driver_alive
                 (over,) = server.execute("SELECT clock_timestamp() > %s", (ends,)).fetchone() or (False,)
                 await asyncio.sleep(0.02)
+
+
+async def test_the_mirror_of_a_run_ends_with_it(pg_database: str, tmp_path: Path) -> None:
+    async with console(pg_database, World(), spool=tmp_path / "spool.db") as (journal, engine):
+        row = await journal.create_run(book())
+        assert journal.spool is not None
+        assert [entry.kind for entry in await journal.spool.acknowledged(row.run_id)] == ["run.created"]
+        assert (await engine.drive(row.run_id, row.fence)).state == "COMPLETED"
+        await journal.append(row.run_id, "note.after")
+        await journal.spool.settle()
+        assert await journal.spool.summary() == []
 
 
 async def test_operator_role_writes_entries_and_changes_none(pg_cluster: Cluster, pg_database: str) -> None:

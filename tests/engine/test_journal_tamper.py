@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runbooks.journal import ChainReport, Journal
+from runbooks.journal import ChainReport, Journal, UnknownRun
 from runbooks.journal.log import HASHED, chain_hash
 from tests.engine.little_device import World, book, console
 
@@ -33,6 +33,14 @@ class Owner:
 
     def sets(self, column: str, seq: int, value: object) -> None:
         self.does(f"UPDATE event SET {column} = ? WHERE run_id = ? AND seq = ?", value, self.run, seq)
+
+    def row(self, column: str) -> object:
+        with closing(sqlite3.connect(self.file)) as db:
+            (row,) = db.execute(f"SELECT {column} FROM run WHERE run_id = ?", (self.run,))
+        return row[0]
+
+    def sets_row(self, column: str, value: object) -> None:
+        self.does(f"UPDATE run SET {column} = ? WHERE run_id = ?", value, self.run)
 
     def writes_anew(self, first: int, last: int) -> None:
         """Chain every entry from `first` on again, and the run's head to the last."""
@@ -94,6 +102,46 @@ async def test_one_removed_row_and_one_cut_tail(journal: Journal, owner: Owner) 
             owner.does("DELETE FROM event")
             owner.does("INSERT INTO event SELECT * FROM kept")
     assert (await report(journal, owner)).ok
+
+
+ROW = {
+    *("runbook_id", "runbook_version", "definition", "definition_sha", "ticket", "created_by", "created_at"),
+    *("state", "direction", "driver", "fence", "head_seq", "head_hash", "closed_at"),
+}
+
+
+@pytest.mark.parametrize("column", sorted(ROW))
+async def test_one_flipped_bit_of_the_runs_own_row(journal: Journal, owner: Owner, column: str) -> None:
+    owner.sets_row(column, flipped(owner.row(column)))
+    found = await report(journal, owner)
+    assert (found.ok, found.first_bad_seq is not None) == (False, True), column
+
+
+async def test_a_definition_that_is_no_text_any_more_is_named(journal: Journal, owner: Owner) -> None:
+    owner.sets_row("definition", b"\x00")
+    found = await report(journal, owner)
+    assert (found.ok, found.first_bad_seq) == (False, 1)
+
+
+async def test_a_run_of_which_nothing_but_its_row_is_left_is_named(journal: Journal, owner: Owner) -> None:
+    owner.does("DELETE FROM event")
+    owner.sets_row("head_seq", 0)
+    found = await report(journal, owner)
+    assert (found.ok, found.reason) == (False, "entry 1 is missing")
+
+
+async def test_a_run_whose_own_row_was_removed_is_named(journal: Journal, owner: Owner) -> None:
+    entries = (await report(journal, owner)).events
+    owner.does("DELETE FROM run WHERE run_id = ?", owner.run)
+    for found in (*await journal.verify(), await report(journal, owner)):
+        assert (found.run_id, found.ok, found.events, "row is missing" in found.reason) == (
+            owner.run,
+            False,
+            entries,
+            True,
+        )
+    with pytest.raises(UnknownRun):
+        await journal.verify("R-19700101-01")
 
 
 async def test_a_tail_that_was_written_anew_does_not_hold_the_anchored_head(journal: Journal, owner: Owner) -> None:
