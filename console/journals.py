@@ -38,12 +38,17 @@ def journal_place() -> Where:
     return state_dir() / "journal.db"
 
 
-def spool_place(journal: Where) -> Path:
-    """Where results wait while the journal is away: of a file, on another file system if this user has one."""
-    if isinstance(journal, str):
-        return state_dir() / "spool.db"
-    name = f"spool-{sha256(bytes(journal.resolve())).hexdigest()[:12]}.db"  # its runs are of this journal alone
+def spool_place(journal: Where, mounts: Path | None = None) -> Path:
+    """Where results wait while the journal is away: of a file, on another file system if this user has one.
+
+    Of a shared journal, on a local one: a home folder may lie on the network. `mounts`: the kernel's table of them.
+    """
+    from runbooks.journal.sqlite import MOUNTS, remote
+
     folders = [folder for folder in (state_dir(), runtime_dir()) if folder]
+    if isinstance(journal, str):
+        return next((folder for folder in folders if not remote(folder, mounts or MOUNTS)), folders[0]) / "spool.db"
+    name = f"spool-{sha256(bytes(journal.resolve())).hexdigest()[:12]}.db"  # its runs are of this journal alone
     return next((folder for folder in folders if _device(folder) != _device(journal)), folders[0]) / name
 
 

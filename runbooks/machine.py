@@ -96,12 +96,12 @@ def _claimed(view: RunView, event: Event) -> RunView:
     """A new driver trusts no permission of the old one, and no look that was not yet acted on.
 
     After a take-over by force the old driver may still be sending: an open act is not looked at before it
-    must have ended (`settle_until`).
+    must have ended (`settle_until`). It began before the claim, whatever the old driver's clock said.
     """
     steps = tuple(replace(s, undo=replace(s.undo, state="pending")) if s.undo.state == "due" else s for s in view.steps)
     view = replace(view, steps=steps, driver=event.actor, gate_passed="", handover=False, unsure={}, guards={})
     view = armed.asked_again(replace(view, unmanned=False, abandon=None))
-    return _settling(view) if event.data.get("forced") else view
+    return _settling(view, event.ts) if event.data.get("forced") else view
 
 
 def _released(view: RunView, _event: Event) -> RunView:
@@ -117,11 +117,11 @@ def _left(view: RunView, event: Event) -> RunView:
     return view if policy == "hold" else replace(view, handover=True)
 
 
-def _settling(view: RunView) -> RunView:
+def _settling(view: RunView, claimed: datetime) -> RunView:
     def settle(phase: PhaseView, spec: StepDef) -> PhaseView:
         if phase.state not in OPEN or phase.intent is None:
             return phase
-        return replace(phase, settle_until=phase.intent.ts + timedelta(seconds=spec.timeout_s))
+        return replace(phase, settle_until=min(phase.intent.ts, claimed) + timedelta(seconds=spec.timeout_s))
 
     steps = (replace(s, do=settle(s.do, s.spec), undo=settle(s.undo, s.spec)) for s in view.steps)
     return replace(view, steps=tuple(steps))

@@ -25,6 +25,7 @@ BUSY_S = 5.0
 POLL_S = 0.2  # 0.26 % of a core, measured; p50 111 ms from another console's commit to this one's screen
 # WAL needs memory shared between the processes that open the file: no network file system has that.
 REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs"})
+MOUNTS = Path("/proc/self/mountinfo")
 _CONTENDED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 
 
@@ -180,14 +181,19 @@ def _use_wal(db: sqlite3.Connection, path: Path) -> None:
         return
 
 
-def refuse_remote(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> None:
+def refuse_remote(path: Path, mountinfo: Path = MOUNTS) -> None:
     """Raise UnfitStorage when the path lies on a network file system, as the kernel's mount table says."""
-    kind = _filesystem(path, mountinfo.read_text(encoding="utf-8", errors="surrogateescape"))
-    if kind in REMOTE:
+    if kind := remote(path, mountinfo):
         raise UnfitStorage(
             f"{path} is on a network file system ({kind}), where SQLite's WAL is not safe:"
             " put the journal on a local disk, or use PostgreSQL"
         )
+
+
+def remote(path: Path, mountinfo: Path = MOUNTS) -> str:
+    """The type of the network file system that holds a path; empty when it is a local one."""
+    kind = _filesystem(path, mountinfo.read_text(encoding="utf-8", errors="surrogateescape"))
+    return kind if kind in REMOTE else ""
 
 
 def _filesystem(path: Path, mountinfo: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -355,6 +356,13 @@ def test_forced_take_over_lets_the_old_act_end_before_looking() -> None:
     assert next_op(back) == Observe("egress", "undo", 0, T0 + timedelta(seconds=len(INTENT) + 20))
     proven_dead = next_op(view(*INTENT, ("driver.claimed", {"forced": False})))
     assert proven_dead == Observe("egress", "do", 1, None)
+
+
+def test_a_driver_whose_clock_was_ahead_is_not_waited_for_any_longer() -> None:
+    events = log(*INTENT, ("driver.claimed", {"forced": True}))
+    ahead = replace(events[-2], ts=T0 + timedelta(hours=1))
+    taken = next_op(fold(STEPS, [*events[:-2], ahead, events[-1]]))
+    assert taken == Observe("egress", "do", 1, events[-1].ts + timedelta(seconds=20))
 
 
 DEADMAN = {"deadman": {"id": "R-1-egress-a1", "seconds": 30, "places": ["watchdog"]}}

@@ -35,3 +35,15 @@ def test_it_is_on_another_file_system_than_the_journal(home: Path, monkeypatch: 
         assert spool_place(home / "state" / "interlock" / "journal.db").parent == made
     finally:
         made.rmdir()
+
+
+def test_of_a_shared_journal_it_is_not_on_the_network_with_the_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, mounts, run = "postgresql:///interlock", home / "mountinfo", home / "run"
+    run.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run))
+    lines = ("1 1 0:1 / / rw - ext4 /dev/sda rw", f"2 1 0:2 / {home}/state rw - nfs4 filer:/home rw")
+    mounts.write_text("\n".join(lines))
+    assert spool_place(shared, mounts).parent == run / "interlock"
+    assert spool_place(shared).parent == home / "state" / "interlock"
