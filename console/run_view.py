@@ -202,8 +202,10 @@ def live_line(health: SiteHealth | None) -> Line:
 
 
 def run_cells(row: RunRow, now: datetime) -> dict[str, Cell]:
-    """A past or open run as a table row; an interrupted one says so."""
+    """A past or open run as a table row; an interrupted one, and one whose outcome is disputed, say so."""
     state = Cell("! interrupted", "degraded") if row.orphaned else state_cell(row.state)
+    if row.disputed:
+        state = Cell("X disputed", "down")
     return {
         "run": Cell(row.run_id, "strong"),
         "book": Cell(row.book),

@@ -60,6 +60,7 @@ def run_document(row: RunRow, view: RunView) -> dict[str, Any]:
         "state": view.state,
         "reason": view.reason,
         "why": view.why or view.refused,
+        "disputed": view.disputed,
         "direction": view.direction,
         "change": row.ticket,
         "driver": row.driver_user,
@@ -85,6 +86,7 @@ def run_line(row: RunRow) -> dict[str, Any]:
         "book": row.book,
         "state": row.state,
         "interrupted": row.orphaned,
+        "disputed": row.disputed,
         "change": row.ticket,
         "driver": row.driver_user,
         "started": stamp(row.created_at),
@@ -251,6 +253,9 @@ def _names(paths: Iterable[str]) -> str:
     return ", ".join(paths) or "unknown"
 
 
+DISPUTED = "disputed: a driver reported something after the close; look at what is there"
+
+
 def run_text(row: RunRow, view: RunView) -> str:
     """A run for a person."""
     lines = [f"{row.run_id}  {row.book}  {view.state}  {row.ticket or ''}  {view.reason} {view.why}".rstrip()]
@@ -265,6 +270,8 @@ def run_text(row: RunRow, view: RunView) -> str:
         lines.append(f"  ? {view.question.text}")
     if view.review_owed:
         lines.append(f"  ! a restore that nothing gated: a second person reviews it, `interlock review {row.run_id}`")
+    if view.disputed:
+        lines.append(f"  X {DISPUTED}")
     return "\n".join(lines)
 
 
@@ -274,6 +281,7 @@ def report(row: RunRow, view: RunView, events: list[Event]) -> str:
         f"# {row.run_id}: {row.definition.get('title', row.book)}",
         "",
         f"- outcome: **{view.state}** {view.reason}".rstrip(),
+        *([f"- **{DISPUTED}**"] if view.disputed else []),
         f"- change: {row.ticket or 'none'}",
         f"- by: {row.created_by} on {row.created_host}",
         *_review(view),

@@ -29,8 +29,6 @@ class Tally:
         if self.state is None and ok and len(self._samples) == 1:
             self.state = "clear"
             return self.state
-        enough = (kind for kind in _ORDER if self._samples.count(kind) >= self._k)
-        kind = next(enough, "undecided")
-        if kind != "undecided":
-            self.state = _AS[kind]  # type: ignore[index]  # the one other value has just been ruled out
+        enough = (_AS[kind] for kind in _ORDER if self._samples.count(kind) >= self._k)
+        self.state = next(enough, self.state)
         return self.state

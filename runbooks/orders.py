@@ -7,6 +7,7 @@ the run obeys, and where nobody does, the order stands until somebody does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runbooks.engine import view_of
@@ -118,7 +119,13 @@ class Orders:
         await self.journal.release(row.run_id, await self.journal.claim(row.run_id))
 
     async def _give(
-        self, run_id: str, kind: str, *, step: str | None = None, reply_to: int | None = None, data: Any = None
+        self,
+        run_id: str,
+        kind: str,
+        *,
+        step: str | None = None,
+        reply_to: int | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> Event:
         """Write an order if it counts at this moment, and at no later one."""
         for _ in range(TRIES):

@@ -81,8 +81,13 @@ async def _runs(journal: Journal, *, as_json: bool) -> Exit:
         print(json.dumps({"schema": 1, "runs": rows}, indent=1))
         return Exit.OK
     for row in rows:
-        owed = " (interrupted)" if row["interrupted"] else " (review owed)" if row["review"] == rundoc.OWED else ""
-        state = f"{row['state']}{owed}"
+        flags = {
+            "interrupted": row["interrupted"],
+            "disputed": row["disputed"],
+            "review owed": row["review"] == rundoc.OWED,
+        }
+        said = ", ".join(word for word, flag in flags.items() if flag)
+        state = f"{row['state']} ({said})" if said else row["state"]
         who = f"{row['change'] or '-':<12} {row['driver'] or '-':<8}"
         print(f"{row['run']}  {row['book']:<14} {state:<28} {who} {row['started']}")
     return Exit.OK

@@ -21,8 +21,9 @@ class FenceLost(JournalError):
     """Somebody else drives the run now; whatever this console was about to write was not written."""
 
     def __init__(self, run_id: str, fence: int, current: int) -> None:
+        how = "was taken over" if current > fence else "was driven under a claim that its journal has lost"
         super().__init__(
-            f"run {run_id} was taken over (fence {fence}, now {current}): this console no longer drives it,"
+            f"run {run_id} {how} (fence {fence}, now {current}): this console no longer drives it,"
             f" and sends nothing more; `interlock follow {run_id}` shows who does"
         )
         self.run_id, self.fence, self.current = run_id, fence, current

@@ -79,6 +79,11 @@ _RUN = (
     "head_hash",
     "closed_at",
 )
+# How many late reports stand behind the entry that closed run r. The newest entry mostly is that one: then none.
+_LATE = """CASE WHEN r.closed_at IS NULL
+    OR EXISTS (SELECT 1 FROM event h WHERE h.run_id = r.run_id AND h.seq = r.head_seq AND h.ts = r.closed_at) THEN 0
+    ELSE (SELECT count(*) FROM event l JOIN event e ON e.run_id = l.run_id AND e.seq < l.seq AND e.ts = r.closed_at
+        WHERE l.run_id = r.run_id AND substr(l.kind, 1, 5) = 'late.') END"""
 _CONSOLE = 'c."user", c.host, c.pid, c.pid_start, c.boot_id, c.console_id'
 
 
@@ -101,7 +106,9 @@ def runs(alive: Alive, run_id: str | None = None) -> Body[list[RunRow]]:
     """All runs, newest first, or one. Raises UnknownRun for one that is not there."""
     only, params = ("WHERE r.run_id = ?", (run_id,)) if run_id else ("", ())
     columns = ", ".join(f"r.{name}" for name in _RUN)
-    joined = f"SELECT {columns}, {LEASED}, {_CONSOLE} FROM run r LEFT JOIN console c ON c.console_id = r.driver"  # noqa: S608 - column names are ours
+    joined = (
+        f"SELECT {columns}, {LEASED}, {_LATE}, {_CONSOLE} FROM run r LEFT JOIN console c ON c.console_id = r.driver"  # noqa: S608 - column names are ours
+    )
     rows = yield f"{joined} {only} ORDER BY r.created_at DESC, r.run_id DESC", params
     if run_id and not rows:
         raise UnknownRun(run_id)
@@ -117,11 +124,12 @@ def read_event(row: Row) -> Event:
 
 def _run_row(row: Row, alive: Alive) -> RunRow:
     named = dict(zip(_RUN, row, strict=False))
-    leased, *console = row[len(_RUN) :]
+    leased, late, *console = row[len(_RUN) :]
     named["definition"], named["actions"] = json.loads(named["definition"]), json.loads(named["actions"])
     named["created_at"] = datetime.fromisoformat(named["created_at"])
     named["closed_at"] = datetime.fromisoformat(named["closed_at"]) if named["closed_at"] else None
     named["driver_alive"] = console[0] is not None and leased is not False and alive(_identity(console))
+    named["disputed"] = late > 0
     named["book"], named["version"] = named.pop("runbook_id"), named.pop("runbook_version")
     return RunRow(**named)
 

@@ -53,6 +53,7 @@ class RunRow:
     head_hash: str
     closed_at: datetime | None
     driver_alive: bool
+    disputed: bool = False  # something was reported after the close: the outcome may not be what it says
 
     @property
     def orphaned(self) -> bool:

@@ -3,7 +3,8 @@
 `event` is append-only by trigger. An owner of the file can drop a trigger: the hash chain shows that, and
 the head hash printed in reports and tickets anchors it outside.
 `res_lock` rows are never deleted: their fence only grows. `run.state` and `run.direction` are projections
-of the log, for lists; nothing decides on them. `spool` holds results while the journal is away.
+of the log, to list and to find runs: no driver decides on them, and `verify` compares the two. `spool` holds
+results while the journal is away.
 """
 
 from __future__ import annotations

@@ -163,6 +163,20 @@ async def test_closed_run_takes_commands_and_late_reports_only(journal: Journal)
     assert (await journal.run(run)).state == "COMPLETED"
 
 
+async def test_a_late_report_after_the_close_disputes_the_run_in_the_list(journal: Journal) -> None:
+    """A packet cannot be recalled: what landed after the close must be seen by who only reads the list."""
+    row = await journal.create_run(book())
+    for kind in ("late.act.result", "note.failed"):
+        await journal.append(row.run_id, kind, step="egress", phase="do")
+    await close_run(journal, row.run_id, row.fence)
+    assert not (await journal.runs())[0].disputed, "what came before the close was looked at"
+    await journal.append(row.run_id, "note.failed")
+    assert not (await journal.runs())[0].disputed
+    await journal.append(row.run_id, "late.act.result", step="egress", phase="do")
+    assert (await journal.runs())[0].disputed
+    assert (await journal.run(row.run_id)).disputed
+
+
 async def test_unknown_run_is_named(journal: Journal) -> None:
     for call in (journal.run, journal.events, journal.claim, journal.verify):
         with pytest.raises(UnknownRun, match="R-20200101-01"):
@@ -320,7 +334,7 @@ async def test_a_server_that_lost_a_claim_makes_no_two_drivers(where: Where, jou
         tamper(where, "DELETE FROM event WHERE seq = 2", lost)
         assert await carol.claim(row.run_id, force=True) == 2
         await carol.beat(row.run_id, 2)
-        with pytest.raises(FenceLost):
+        with pytest.raises(FenceLost, match="a claim that its journal has lost"):
             await bob.beat(row.run_id, 2)
 
 
