@@ -44,7 +44,8 @@ def chain(run_id: str, anchor: str | None = None) -> Body[ChainReport]:
     )
     if not found and not rows:
         raise UnknownRun(run_id)
-    run = dict(zip(_RUN, found[0], strict=True)) if found else {}
+    held = yield "SELECT resource, fence FROM res_lock WHERE run_id = ?", (run_id,)
+    run = {**dict(zip(_RUN, found[0], strict=True)), "locks": {row[0]: row[1] for row in held}} if found else {}
     seq, reason = (_bad(run, rows, anchor) if run else (1, "the run's own row is missing")) or (None, "")
     return ChainReport(run_id, seq is None, len(rows), seq, reason, run.get("head_hash", ""))
 
@@ -93,7 +94,7 @@ def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> Bad | None:
 
 
 def _bad_row(run: Mapping[str, Any], rows: Sequence[Row]) -> Bad | None:
-    """What the row says for lists, and of who may drive, is a projection of the log: the same as when it was made."""
+    """What the row says for lists, and of who may drive, and the locks are projections of the log: nothing else."""
     events = [read_event((*row[: len(HASHED)], row[-2])) for row in rows]
     created = events[0]
     try:
@@ -112,6 +113,7 @@ def _bad_row(run: Mapping[str, Any], rows: Sequence[Row]) -> Bad | None:
         "fence": claims[-1].fence,
         "driver": None if view.closed or view.unmanned else claims[-1].console,
         "closed_at": stamp(view.ended) if view.ended else None,
+        "locks": {} if view.closed else created.data["locks"],
     }
     wrong = [f"{name} {run[name]!r}, and its log {value!r}" for name, value in logged.items() if run[name] != value]
     return (created.seq, f"the run's row says {'; '.join(wrong)}") if wrong else None

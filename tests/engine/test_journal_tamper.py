@@ -127,6 +127,15 @@ async def test_a_definition_that_is_no_text_any_more_is_named(journal: Journal, 
     assert (found.ok, found.first_bad_seq) == (False, 1)
 
 
+@pytest.mark.parametrize("change", ["run_id = NULL", "run_id = 'R-19700101-01'", "fence = fence - 1"])
+async def test_a_lock_that_was_taken_from_an_open_run_is_named(journal: Journal, owner: Owner, change: str) -> None:
+    run = (await journal.create_run(book())).run_id
+    assert (await journal.verify(run))[0].ok
+    owner.does(f"UPDATE res_lock SET {change} WHERE run_id = ?", run)
+    (found,) = await journal.verify(run)
+    assert (found.ok, "locks" in found.reason) == (False, True)
+
+
 async def test_of_a_later_versions_run_the_chain_alone_is_checked(journal: Journal, owner: Owner) -> None:
     entries, later = (await report(journal, owner)).events, '{"steps":[{"id":"a","kind":"of a later version"}]}'
     for column, value in (("definition", later), ("definition_sha", sha256(later)), ("state", "OF A LATER VERSION")):
