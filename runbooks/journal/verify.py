@@ -42,12 +42,16 @@ def chain(run_id: str, anchor: str | None = None) -> Body[ChainReport]:
         f"SELECT {', '.join(HASHED)}, prev_hash, hash, sig FROM event WHERE run_id = ? ORDER BY seq",  # noqa: S608 - column names are ours
         (run_id,),
     )
+    held = yield "SELECT resource, fence FROM res_lock WHERE run_id = ?", (run_id,)
     if not found and not rows:
         raise UnknownRun(run_id)
-    held = yield "SELECT resource, fence FROM res_lock WHERE run_id = ?", (run_id,)
-    run = {**dict(zip(_RUN, found[0], strict=True)), "locks": {row[0]: row[1] for row in held}} if found else {}
-    seq, reason = (_bad(run, rows, anchor) if run else (1, "the run's own row is missing")) or (None, "")
-    return ChainReport(run_id, seq is None, len(rows), seq, reason, run.get("head_hash", ""))
+    if not found:
+        return ChainReport(
+            run_id, ok=False, events=len(rows), first_bad_seq=1, reason="its row is missing", head_hash=""
+        )
+    run = {**dict(zip(_RUN, found[0], strict=True)), "locks": {lock[0]: lock[1] for lock in held}}
+    seq, reason = _bad(run, rows, anchor) or (None, "")
+    return ChainReport(run_id, seq is None, len(rows), seq, reason, run["head_hash"])
 
 
 def _bad(run: Mapping[str, Any], rows: Sequence[Row], anchor: str | None) -> Bad | None:
