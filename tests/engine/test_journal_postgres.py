@@ -9,14 +9,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psycopg
 import pytest
 
-from runbooks.journal import DriverAlive, FenceLost, Identity, Journal, JournalUnavailable, NewRun, UnfitStorage
+from runbooks.effects import Ports
+from runbooks.engine import Engine
+from runbooks.journal import DriverAlive, Event, FenceLost, Identity, Journal, JournalUnavailable, NewRun, UnfitStorage
 from runbooks.journal.where import parse, shown
-from tests.engine.little_device import World, book, console, here, new_id, until
+from tests.engine.little_device import World, act, book, console, here, new_id, until
 from tests.engine.shared_journal import Wire, elsewhere
 from tests.postgres import Cluster
 
@@ -97,6 +100,37 @@ async def test_heartbeat_keeps_a_silent_driver_alive(pg_database: str) -> None:
                 assert (await other.run(row.run_id)).driver_alive
                 (over,) = server.execute("SELECT clock_timestamp() > %s", (ends,)).fetchone() or (False,)
                 await asyncio.sleep(0.02)
+
+
+class Deaf(Journal):
+    """A console whose ear for others is gone without a word, as a connection through a firewall can be."""
+
+    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+        while await asyncio.Event().wait():
+            yield (await self.events(run_id, after))[-1]
+
+
+async def test_the_heartbeat_ends_an_effect_of_a_driver_that_heard_of_no_take_over(pg_database: str) -> None:
+    world, acting = World(), asyncio.Event()
+
+    async def sends_for_ever() -> None:
+        acting.set()
+        await asyncio.Event().wait()
+
+    world.answers["do shut"] = sends_for_ever
+    more: dict[str, Any] = {"now": lambda: datetime.now(UTC), "new_id": new_id}
+    journal = await Deaf.open(pg_database, identity=here(), lease_s=0.6, **more)
+    engine = Engine(journal, Ports(world, world, world, world, world), boottime=monotonic, **more)
+    async with opened(pg_database, elsewhere(), lease_s=0.6) as other:
+        row = await journal.create_run(book({"steps": [act("shut", timeout_s=60)]}))
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        await asyncio.wait_for(acting.wait(), 20)
+        await other.claim(row.run_id, force=True)
+        await asyncio.wait({driving}, timeout=20)
+        assert isinstance(driving.exception(), FenceLost), "it ended by itself, and not because it was told to"
+        told = (await other.events(row.run_id))[-1]
+        assert (told.kind, told.data["reason"]) == ("late.act.result", "another console has taken the run over")
+    await journal.close()
 
 
 async def test_the_mirror_of_a_run_ends_with_it(pg_database: str, tmp_path: Path) -> None:
