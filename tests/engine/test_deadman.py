@@ -132,6 +132,23 @@ async def test_in_a_hold_nothing_moves_when_the_console_dies(file: Path, world: 
     assert world.device.values["egress/v4"] == 120
 
 
+async def test_what_has_been_disarmed_is_extended_no_more(file: Path, world: World) -> None:
+    world.answers["wait empty"] = asyncio.Event().wait
+    async with console(file, world) as (journal, engine):
+        row = await journal.create_run(book({"steps": [armed(seconds=60), EMPTY]}))
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        await until(lambda: "verify.ok" in world.told, "the act is proven")
+        assert keepers()
+        await journal.append(row.run_id, "cmd.pause")
+        await until(lambda: "deadman.disarmed" in world.told and not keepers(), "nobody keeps it any more", 2)
+        driving.cancel()
+        await asyncio.wait({driving})
+
+
+def keepers() -> list[str]:
+    return [name for task in asyncio.all_tasks() if (name := task.get_name()).startswith("keep ")]
+
+
 async def test_a_driver_that_leaves_to_hold_disarms_before_it_lets_go(file: Path, world: World) -> None:
     world.answers["wait empty"] = asyncio.Event().wait
     async with console(file, world) as (journal, engine):

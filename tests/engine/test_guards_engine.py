@@ -173,6 +173,42 @@ async def test_blindness_after_the_act_holds_nothing_back_and_undoes_nothing(fil
     assert world.device.ledger == [("egress", "do"), ("return", "do")]
 
 
+async def test_what_was_seen_before_an_act_does_not_count_after_it(file: Path, world: World) -> None:
+    """Two bad samples of three trip it; one of these two is of the network as it was."""
+
+    async def before_the_act() -> Reading:
+        await until(lambda: "act.intent" in world.told, "an act has begun while this look was under way")
+        return BAD
+
+    async def looked_often() -> Finding:
+        await until(lambda: world.looks >= 6, "more looks after the act")
+        return Finding(True)
+
+    world.answers["guard seen"] = [GOOD, before_the_act, BAD]
+    world.answers["wait empty"] = looked_often
+    async with console(file, world) as (journal, engine):
+        one = {"steps": [act("egress", guards=[guard("undo")]), {"id": "empty", "kind": "wait_until", "timeout_s": 30}]}
+        run = await begin(journal, engine, one)
+        assert (await run.ended()).state == "COMPLETED"
+        assert "guard.tripped" not in await run.kinds()
+
+
+async def test_blindness_while_an_act_is_being_proven_is_of_the_time_before_it(file: Path, world: World) -> None:
+    world.answers["guard seen"] = sight = Sight(GOOD)
+
+    async def proven_late() -> Finding:
+        sight.now, looked = BLIND, world.looks
+        await until(lambda: world.looks >= looked + 5, "it looks while the act is being proven")
+        sight.now = GOOD
+        return Finding(True)
+
+    world.answers["verify do egress"] = proven_late
+    async with console(file, world) as (journal, engine):
+        run = await begin(journal, engine, {"steps": [act("egress", guards=[guard()])]})
+        assert (await run.ended()).state == "COMPLETED"
+        assert "guard.unknown" not in await run.kinds()
+
+
 async def test_observed_harm_after_the_act_interrupts_the_wait_and_undoes(file: Path, world: World) -> None:
     world.answers["guard seen"] = sight = Sight(GOOD)
     world.answers["wait empty"] = until_set(asyncio.Event())

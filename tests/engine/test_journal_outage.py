@@ -256,6 +256,29 @@ async def test_taken_over_meanwhile_it_reports_late_and_stops(
     assert sent(world) == ["egress", "return", "shut"]  # each once, by the one or the other
 
 
+async def test_an_abort_that_came_while_this_console_was_cut_off_is_heard(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    """It stands before the results that were spooled meanwhile: whoever reads on behind those never meets it."""
+    world, watcher = World(), Watcher()
+    async with Wire(pg_cluster.port) as wire:
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+
+        world.answers["after v6 of do egress"] = cut
+        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+            row = await journal.create_run(book())
+            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+            await until(lambda: "asked" in watcher.told, "the driver holds", 20)
+            async with console(pg_database, World(), identity=elsewhere()) as (other, _):
+                await other.append(row.run_id, "cmd.abort")
+            wire.mend()
+            assert (await asyncio.wait_for(driving, 30)).state == "ROLLED_BACK"
+    assert world.device.ledger == [("egress", "do"), ("egress", "undo")]
+
+
 async def claimed_when_silent(journal: Journal, run_id: str) -> int:
     end = asyncio.get_running_loop().time() + 10
     while (await journal.run(run_id)).driver_alive:
