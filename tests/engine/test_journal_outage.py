@@ -256,6 +256,31 @@ async def test_taken_over_meanwhile_it_reports_late_and_stops(
     assert sent(world) == ["egress", "return", "shut"]  # each once, by the one or the other
 
 
+async def test_a_persons_word_behind_broken_glass_is_a_report_once_the_run_is_anothers(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    """A command needs no fence: brought in as one, an old confirmation would count for the new driver's question."""
+    world, watcher = World(), Watcher(reason="both ports dark")
+    async with Wire(pg_cluster.port) as wire:
+        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+
+        async def cut() -> None:
+            wire.cut()
+
+        world.answers["after v6 of do egress"] = cut
+        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+            row = await journal.create_run(book())
+            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+            async with console(pg_database, World(), identity=elsewhere()) as (other, _):
+                await other.claim(row.run_id, force=True)
+                wire.mend()
+                await asyncio.wait({driving}, timeout=30)
+                assert isinstance(driving.exception(), FenceLost)
+                kinds = [event.kind for event in await other.events(row.run_id)]
+    assert ("cmd.confirm" in kinds, "late.cmd.confirm" in kinds) == (False, True)
+
+
 async def test_an_abort_that_came_while_this_console_was_cut_off_is_heard(
     pg_cluster: Cluster, pg_database: str, tmp_path: Path
 ) -> None:
