@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel, ConfigDict
+
 from network.health import CloudHealth
 from runbooks.effects import Reading
-from runbooks.guards.facts import Facts, Guard, GuardArgs, GuardDeclaration, together
+from runbooks.guards.facts import Facts, Guard, GuardDeclaration, together
 from runbooks.proof import no_ot_overlap
 
 
-def overlap(facts: Facts, args: GuardArgs) -> Reading:  # noqa: ARG001 -- one shape for all guards
+class Args(BaseModel):
+    """They take none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def overlap(facts: Facts, args: Args) -> Reading:  # noqa: ARG001 -- one shape for all guards
     """No advertisement reaches into an OT range, as far as every established session's are known."""
     seen = no_ot_overlap(facts.health, facts.view)
     return Reading(seen["ok"], "" if seen["ok"] else f"OT ranges: {seen['now']}", "no overlap" if seen["ok"] else "")
 
 
-def symmetric(facts: Facts, args: GuardArgs) -> Reading:  # noqa: ARG001
+def symmetric(facts: Facts, args: Args) -> Reading:  # noqa: ARG001
     """In every cloud that the run concerns both directions cross the same stateful devices."""
     return together(_symmetric(facts, facts.health.cloud(move.cloud)) for move in facts.moves)
 
@@ -33,6 +41,6 @@ def _symmetric(facts: Facts, cloud: CloudHealth) -> Reading:
 
 
 NO_OT_OVERLAP = Guard(
-    GuardDeclaration("no-ot-overlap", GuardArgs, frozenset({"routers", "azure", "aws"}), policy="undo"), overlap
+    GuardDeclaration("no-ot-overlap", Args, frozenset({"routers", "azure", "aws"}), policy="undo"), overlap
 )
-SYMMETRY = Guard(GuardDeclaration("symmetry", GuardArgs, frozenset({"routers", "azure", "aws"})), symmetric)
+SYMMETRY = Guard(GuardDeclaration("symmetry", Args, frozenset({"routers", "azure", "aws"})), symmetric)

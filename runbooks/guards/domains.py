@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from network.bgp import held
 from network.domains import losses_until_dark
 from network.health import USABLE, PathHealth, shared_rides
 from network.verdict import Verdict
 from runbooks.effects import Reading
-from runbooks.guards.facts import Facts, Guard, GuardArgs, GuardDeclaration, of_cloud, paths_with, together
+from runbooks.guards.facts import Facts, Guard, GuardDeclaration, of_cloud, paths_with, together
 
 
-class Args(GuardArgs):
+class Args(BaseModel):
     """`least`: domains that must be left (the policy's); `without`: what counts as gone (the run's target)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     least: int | None = Field(default=None, ge=1)
     without: str | None = None

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from network.health import PathHealth, SiteHealth
 from network.inventory import Site
@@ -24,18 +24,12 @@ from runbooks.scene import Moment
 from runbooks.view import RunView
 
 
-class GuardArgs(BaseModel):
-    """What a book may give a guard: as it stands, nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 @dataclass(frozen=True, slots=True)
 class GuardDeclaration:
     """What a guard says of itself: its arguments, what feeds it, and how it is used when a book is silent."""
 
     name: str
-    args: type[GuardArgs]
+    args: type[BaseModel]
     reads: frozenset[System]
     policy: ExitPolicy = "hold"
     k: int = 2

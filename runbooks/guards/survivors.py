@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from network import load
 from network.demand import loads_after
@@ -19,15 +19,23 @@ from network.moments import ago
 from network.observation import BfdHere, FabricVxc, Kind, Link, SessionHere
 from network.verdict import Verdict
 from runbooks.effects import Reading
-from runbooks.guards.facts import Facts, Guard, GuardArgs, GuardDeclaration, Move, together
+from runbooks.guards.facts import Facts, Guard, GuardDeclaration, Move, together
 
 
-class LoadArgs(GuardArgs):
+class NoArgs(BaseModel):
+    """It takes none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoadArgs(BaseModel):
     """Percent of a survivor's rate.
 
     `foretold_pct`: for the load histories before the move (the policy's for a survivor); `carried_pct`: for what it
     carries after it (the policy's for a path that is full).
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     foretold_pct: float | None = Field(default=None, gt=0, le=100)
     carried_pct: float | None = Field(default=None, gt=0, le=100)
@@ -74,7 +82,7 @@ def _against(name: str, mbps: float | None, rate: int, limit_pct: float, verb: s
     return Reading(True, margin=words)
 
 
-def loss(facts: Facts, args: GuardArgs) -> Reading:  # noqa: ARG001 -- one shape for all guards
+def loss(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001 -- one shape for all guards
     """A survivor that is down loses everything; one that is up is lossy when its probes say so."""
     return together(_loss(path, facts) for path in facts.survivors())
 
@@ -92,7 +100,7 @@ def _loss(path: PathHealth, facts: Facts) -> Reading:
     return Reading(True, margin=percent)
 
 
-def flap(facts: Facts, args: GuardArgs) -> Reading:  # noqa: ARG001
+def flap(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001
     """Since the run began nothing of a survivor has come and gone, by its own word or by when it was seen to change."""
     if facts.run.started is None:
         return Reading(None, "the run has not begun")
@@ -126,7 +134,7 @@ def _later(moment: datetime | None, began: datetime) -> bool:
     return moment is not None and moment > began
 
 
-def maintenance(facts: Facts, args: GuardArgs) -> Reading:  # noqa: ARG001
+def maintenance(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001
     """No provider works on a survivor now; unknown while one of its providers does not say what it does."""
     works = works_on(facts.view, facts.health.paths, changes=False)
     return together(_work(facts, path, works.get(path.name, [])) for path in facts.survivors())
@@ -153,10 +161,6 @@ def _heard(facts: Facts, system: str) -> bool:
 
 
 SURVIVOR_LOAD = Guard(GuardDeclaration("survivor-load", LoadArgs, frozenset({"routers", "megaport"})), load_left)
-SURVIVOR_LOSS = Guard(
-    GuardDeclaration("survivor-loss", GuardArgs, frozenset({"routers", "probes"}), policy="undo"), loss
-)
-NO_FRESH_FLAP = Guard(GuardDeclaration("no-fresh-flap", GuardArgs, frozenset({"routers"})), flap)
-NO_MAINTENANCE = Guard(
-    GuardDeclaration("no-maintenance", GuardArgs, frozenset({"megaport", "azure", "aws"})), maintenance
-)
+SURVIVOR_LOSS = Guard(GuardDeclaration("survivor-loss", NoArgs, frozenset({"routers", "probes"}), policy="undo"), loss)
+NO_FRESH_FLAP = Guard(GuardDeclaration("no-fresh-flap", NoArgs, frozenset({"routers"})), flap)
+NO_MAINTENANCE = Guard(GuardDeclaration("no-maintenance", NoArgs, frozenset({"megaport", "azure", "aws"})), maintenance)

@@ -23,6 +23,8 @@ from tests.postgres import Cluster
 
 pytestmark = pytest.mark.postgres
 
+LONG_S = 120.0  # a lease that no restart of a server outlasts, however busy the machine: after a long outage a run asks
+
 
 def stops(world: World, cluster: Cluster, at: str, answer: Finding | None = None) -> None:
     """The server dies at this moment of the run."""
@@ -47,7 +49,10 @@ def sent(world: World) -> list[str]:
 async def test_results_wait_and_the_next_act_does_too(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
     world, watcher = World(), Watcher()
     stops(world, pg_cluster, "after v6 of do egress")
-    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher, lease_s=LONG_S) as (
+        journal,
+        engine,
+    ):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
@@ -212,7 +217,10 @@ async def test_dead_men_are_extended_through_an_outage(pg_cluster: Cluster, pg_d
     """The console lives: that it cannot write is no reason to put the step back under the traffic."""
     world, watcher = World(), Watcher()
     stops(world, pg_cluster, "after v6 of do egress")
-    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher, lease_s=LONG_S) as (
+        journal,
+        engine,
+    ):
         row = await journal.create_run(book({"steps": [act("egress", deadman_s=0.6), act("shut")]}))
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
