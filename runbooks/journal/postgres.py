@@ -1,8 +1,8 @@
 """The shared engine: PostgreSQL through psycopg 3, so that consoles on several hosts share their runs.
 
-One connection writes, one transaction at a time; READ COMMITTED is enough, because every body locks its
-run's row first. A second connection listens. Nothing waits for ever: each step on the way has a deadline
-on this side, and an open transaction of a frozen console has one on the server's.
+One connection writes, one transaction at a time; READ COMMITTED is enough, because every body that writes locks
+its run's row first. What only reads sees all at one moment. A second connection listens. Nothing waits for ever:
+each step on the way has a deadline on this side, and an open transaction of a frozen console has one on the server's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar
 
 from runbooks.journal.errors import CommitUnknown, JournalUnavailable, UnfitStorage
 from runbooks.journal.log import FOR_UPDATE, LEASE, LEASED, Body, Row
@@ -64,10 +64,10 @@ class PostgresEngine:
         return engine
 
     async def transact(self, body: Body[T]) -> T:
-        return await self._run(body)
+        return await self._run(body, "BEGIN")
 
     async def query(self, body: Body[T]) -> T:
-        return await self._run(body)
+        return await self._run(body, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     async def growth(self) -> AsyncIterator[None]:
         """LISTEN on a connection of its own, which is made again for as long as it takes; never raises."""
@@ -140,7 +140,7 @@ class PostgresEngine:
 
     # -- transactions
 
-    async def _run(self, body: Body[T]) -> T:
+    async def _run(self, body: Body[T], begin: LiteralString) -> T:
         """Run a body between BEGIN and COMMIT, within a deadline; a connection in doubt is dropped."""
         async with self._turn:
             self._committing = False
@@ -149,7 +149,7 @@ class PostgresEngine:
 
                 if self._connection is None or self._connection.broken:
                     self._connection = await self._connect()
-                return await _within(CALL_S, self._connection, self._transaction(self._connection, body))
+                return await _within(CALL_S, self._connection, self._transaction(self._connection, body, begin))
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self._drop()
                 lost = CommitUnknown if self._committing else JournalUnavailable
@@ -160,10 +160,10 @@ class PostgresEngine:
             finally:
                 body.close()
 
-    async def _transaction(self, connection: AsyncConnection, body: Body[T]) -> T:
+    async def _transaction(self, connection: AsyncConnection, body: Body[T], begin: LiteralString) -> T:
         import psycopg
 
-        await connection.execute("BEGIN", prepare=False)
+        await connection.execute(begin, prepare=False)
         try:
             result = await self._feed(connection, body)
         except (psycopg.Error, OSError, TimeoutError, asyncio.CancelledError):

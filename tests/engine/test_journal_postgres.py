@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from runbooks.journal import DriverAlive, FenceLost, Identity, Journal, JournalUnavailable, NewRun, UnfitStorage
+from runbooks.journal.log import Body, Row
 from runbooks.journal.where import parse, shown
 from tests.engine.little_device import World, book, console, here, new_id, until
 from tests.engine.shared_journal import Wire, elsewhere
@@ -127,6 +128,22 @@ async def test_operator_role_writes_entries_and_changes_none(pg_cluster: Cluster
             db.execute(statement.encode())
     with psycopg.connect(pg_database) as db:
         assert db.execute("SELECT DISTINCT db_user FROM event").fetchall() == [("carol",)]
+
+
+async def test_a_reading_is_of_one_moment_whatever_is_written_meanwhile(pg_database: str) -> None:
+    """Else `journal verify` of a run under way would find an entry that the head it has just read does not know."""
+    count = "SELECT count(*) FROM res_lock", ()
+
+    def twice() -> Body[tuple[list[Row], list[Row]]]:
+        first = yield count
+        with psycopg.connect(pg_database) as other:
+            other.execute("INSERT INTO res_lock (resource, fence) VALUES (gen_random_uuid(), 0)")
+        return first, (yield count)
+
+    async with opened(pg_database) as journal:
+        first, second = await journal._engine.query(twice())
+        assert first == second
+        assert await journal._engine.query(twice()) != (first, second), "the next one is of a later moment"
 
 
 async def test_follower_outlives_the_server(pg_cluster: Cluster, pg_database: str) -> None:
