@@ -22,7 +22,8 @@ READY_S, ANSWER_S = 60.0, 3.0
 #: What a watchdog inherits of the environment: nothing that could be a secret.
 KEPT = (
     *("PATH", "HOME", "LANG", "LC_ALL", "XDG_STATE_HOME", "XDG_CONFIG_HOME"),
-    *("INTERLOCK_JOURNAL", "PGPASSFILE", "PGSERVICEFILE", "PGSSLROOTCERT"),  # where the journal is; a file's name each
+    *("INTERLOCK_JOURNAL", "PGSERVICE", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGSSLMODE"),  # the journal
+    *("PGPASSFILE", "PGSERVICEFILE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY"),  # a file's name each
 )
 
 
@@ -106,6 +107,10 @@ class Dog:
             env={name: os.environ[name] for name in KEPT if name in os.environ},
         )
         self._turn = asyncio.Lock()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     async def say(self, said: Mapping[str, Any] | str, wanted: str, deadline_s: float) -> None:
         """Say one line and hear the answer. Raises Unreachable when it is another one, or none in time."""

@@ -15,7 +15,8 @@ host brings them into the journal, and it acts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 from runbooks.acting import SendWindow
 from runbooks.effects import Effects, Finding, NotSent, named
 from runbooks.engine import view_of
-from runbooks.journal import FenceLost, Journal, JournalUnavailable, RunClosed
+from runbooks.journal import FenceLost, Journal, JournalError, JournalUnavailable, RunClosed
 from runbooks.journal.drain import MOVED, late_kind, late_uid
 from runbooks.journal.records import stamp
 from runbooks.journal.spool import Entry
@@ -88,7 +89,9 @@ class Watchdog:
         not sent. `journal` None, or one that fails: it acts all the same, and spools.
         """
         try:
-            return await self._restored(await self._claimed(journal))
+            view = await self._claimed(journal)
+            async with self._alive():
+                return await self._restored(view)
         except (RunClosed, FenceLost):
             return "moot"
 
@@ -126,6 +129,25 @@ class Watchdog:
         except (JournalUnavailable, TimeoutError):
             self._journal = None
             return None
+
+    @asynccontextmanager
+    async def _alive(self) -> AsyncIterator[None]:
+        """On a journal that hosts share: to all of them its driver is alive for as long as it acts."""
+        beating = asyncio.create_task(self._beat(), name=f"heartbeat of the watchdog of {self._charge.run_id}")
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.wait({beating})
+
+    async def _beat(self) -> None:
+        journal, fence = self._journal, self._fence
+        if journal is None or fence is None or (lease_s := journal.lease_s) is None:
+            return
+        with suppress(JournalError):  # its next entry meets it too
+            while True:
+                await asyncio.sleep(lease_s / 3)
+                await journal.beat(self._charge.run_id, fence)
 
     async def _settled(self) -> None:
         """A packet cannot be recalled: first the silent console's moment to send must be over (SendWindow)."""

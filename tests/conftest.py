@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def pg_cluster() -> Iterator[postgres.Cluster]:
     """One server for all tests of this worker; each takes a database of its own."""
-    with postgres.cluster() as running:
+    with postgres.cluster(postgres.roomy()) as running:
         yield running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from runbooks.journal.where import Where
+from tests import postgres
 from tests.engine.little_device import World, book, console
 
 ENTRIES = 300
@@ -19,6 +21,13 @@ FOLLOWED = 100
 #: What the design asks of each engine: milliseconds at the median for an entry, at the 95th percentile for a follower.
 ASKED = {"sqlite": (1.0, 250.0), "postgres": (3.0, 20.0)}
 BUSY = 10.0  # a shared machine may be so much slower than an idle one before this is a fault
+
+
+@pytest.fixture(scope="module")
+def pg_cluster() -> Iterator[postgres.Cluster]:
+    """On a disk, unlike the other tests' one: what is durable there costs a sync."""
+    with postgres.cluster(None) as running:
+        yield running
 
 
 def bare_fsync(path: Path) -> float:

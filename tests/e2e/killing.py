@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from runbooks.journal.where import Where
 from tests.e2e.embedded_lab import Cli, Document
 
 #: Written as time passes and not as the run goes on, so not counted.
 UNCOUNTED = ("wait.progress", "guard.")  # how many there are depends on the machine
+
+Outside = sqlite3.Connection | psycopg.Connection
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def caught(
     The console cannot write its next entry meanwhile: whatever it has sent since its last one is not in the log.
     Raises Ended.
     """
-    db = sqlite3.connect(journal(cli), timeout=0, isolation_level=None)
+    db = _opened(journal(cli))
     deadline = time.monotonic() + within_s
     try:
         while not (there := _reached(db, known, entries)):
@@ -56,25 +60,46 @@ def caught(
         db.close()
 
 
-def journal(cli: Cli) -> Path:
-    return cli.state / "interlock" / "journal.db"
+def journal(cli: Cli) -> Where:
+    """The journal of this command's consoles: the one of its environment, else its own file."""
+    return cli.env.get("INTERLOCK_JOURNAL") or cli.state / "interlock" / "journal.db"
 
 
 def runs(cli: Cli) -> set[str]:
     """The runs in the journal."""
-    with contextlib.closing(sqlite3.connect(journal(cli))) as db:
-        return {run for (run,) in db.execute("SELECT run_id FROM run")}
+    with contextlib.closing(_opened(journal(cli))) as db:
+        return {run for (run,) in db.execute("SELECT run_id FROM run").fetchall()}
 
 
-def _reached(db: sqlite3.Connection, known: set[str], entries: int) -> Caught | None:
+def _opened(where: Where) -> Outside:
+    if isinstance(where, Path):
+        return sqlite3.connect(where, timeout=0, isolation_level=None)
+    return psycopg.connect(where, autocommit=True)
+
+
+def _held(db: Outside) -> bool:
+    """Whether nobody else can write an entry now; False: the console writes just now."""
     try:
-        db.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError:  # the console writes just now
+        if isinstance(db, sqlite3.Connection):
+            db.execute("BEGIN IMMEDIATE")
+        else:
+            db.execute("BEGIN")
+            db.execute("LOCK TABLE event IN EXCLUSIVE MODE NOWAIT")
+    except sqlite3.OperationalError:
+        return False
+    except psycopg.errors.LockNotAvailable:
+        db.execute("ROLLBACK")
+        return False
+    return True
+
+
+def _reached(db: Outside, known: set[str], entries: int) -> Caught | None:
+    if not _held(db):
         return None
     for run, *_ in db.execute("SELECT run_id FROM run").fetchall():
         if run in known:
             continue
-        rows = db.execute("SELECT kind, step FROM event WHERE run_id = ? ORDER BY seq", (run,)).fetchall()
+        rows = db.execute(f"SELECT kind, step FROM event WHERE run_id = '{run}' ORDER BY seq").fetchall()
         if rows[-1][0] == "run.closed":
             pytest.fail(f"{run} was over after {len(rows)} entries, before it had {entries}: there is no such moment")
         counted = [row for row in rows if not row[0].startswith(UNCOUNTED)]

@@ -1,10 +1,13 @@
 """kill -9 of the real console at every entry of a drain, and at seeded ones of each other book: `rollback` restores.
 
+On a journal that is shared, at two seeded ones of a drain; and there too a frozen console sends nothing when it thaws.
+
 The network's own ledger says what was sent; the plan made anew says that everything is as it was.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,13 +15,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from uuid import uuid4
 
+import psycopg
 import pytest
 
+from lab.client import LabClient
 from runbooks.book import names, shipped
 from runbooks.journal import Identity, Journal
 from tests.e2e.embedded_lab import Cli, Document, Result, lab_up, until
@@ -31,6 +37,7 @@ POINTS = [("drain-port", entry) for entry in range(1, ENTRIES + 1)]
 POINTS += [(book, entry) for book, entry in SEEDED if not shipped(book).undoes]
 UNDOING = [(book, entry) for book, entry in SEEDED if shipped(book).undoes]
 GATED = 4  # entries when the first act's gate has been passed
+SHARED = Random("shared").sample(range(2, ENTRIES + 1), 2)
 LABS = 3  # in parallel, where there are workers for them
 FUZZED = int(os.environ.get("INTERLOCK_KILLS", "2"))
 
@@ -42,12 +49,25 @@ def utc() -> datetime:
 
 
 class Field:
-    """A lab of its own, with the plan of each book as it is made on an untouched network."""
+    """A lab, with the plan of each book as it is made on an untouched network."""
 
     def __init__(self, cli: Cli) -> None:
         self.cli, self.change = cli, cli.change()
         self._plans: dict[str, Document] = {}
         cli.runs()  # makes the journal
+
+    def sharing(self, url: str) -> Field:
+        """The same lab, with consoles whose journal is this database."""
+        other = copy(self)
+        other.cli = Cli(self.cli.root)
+        other.cli.env["INTERLOCK_JOURNAL"] = url
+        other.cli.runs()
+        return other
+
+    def written(self) -> Counter[str]:
+        """What the routers saw written so far, from the lab itself."""
+        writes = LabClient(self.cli.lab_folder).call("ledger")["writes"]
+        return Counter(f"{each['where']}> {each['what']}" for each in writes if each["where"].startswith("edge-"))
 
     def plan(self, book: str) -> Document:
         if book not in self._plans:
@@ -88,9 +108,17 @@ class Field:
         assert undone.code == 0, f"{there}: {undone.err}"
         return undone
 
+    def kill_and_roll_back(self, book: str, entry: int) -> None:
+        writes = self.written()
+        there = self.run_until(book, entry)
+        undone = self.cli.run("rollback", there.run, "--write", "--yes", "--json")
+        assert undone.code == 0, f"{there}: {undone.err}"
+        assert undone.json["state"] == "ROLLED_BACK"
+        self.prove(there, book, writes)
+
     def prove(self, there: Caught, book: str, writes: Counter[str]) -> None:
         """Nothing was sent twice, and everything is as it was."""
-        plan, sent = self.plan(book), Counter(self.cli.router_writes()) - writes
+        plan, sent = self.plan(book), self.written() - writes
         assert sent <= on_the_wire(plan, "commands") + on_the_wire(plan, "undo"), f"{there}: sent twice"
         self.untouched(book, there)
         assert "ok," in self.cli.ok("journal", "verify", there.run).out
@@ -119,6 +147,11 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
         yield Field(cli)
 
 
+@pytest.fixture
+def shared(field: Field, pg_database: str) -> Field:
+    return field.sharing(pg_database)
+
+
 @pytest.mark.parametrize(
     ("book", "entry"),
     [
@@ -127,12 +160,14 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     ],
 )
 def test_killed_at_an_entry_and_rolled_back(field: Field, book: str, entry: int) -> None:
-    writes = Counter(field.cli.router_writes())
-    there = field.run_until(book, entry)
-    undone = field.cli.run("rollback", there.run, "--write", "--yes", "--json")
-    assert undone.code == 0, f"{there}: {undone.err}"
-    assert undone.json["state"] == "ROLLED_BACK"
-    field.prove(there, book, writes)
+    field.kill_and_roll_back(book, entry)
+
+
+@pytest.mark.postgres
+@pytest.mark.xdist_group("kill-nine-3")
+@pytest.mark.parametrize("entry", SHARED)
+def test_killed_on_a_shared_journal_and_rolled_back(shared: Field, entry: int) -> None:
+    shared.kill_and_roll_back("drain-port", entry)
 
 
 @pytest.mark.xdist_group("kill-nine-1")
@@ -141,10 +176,10 @@ def test_an_undo_killed_at_an_entry_goes_on(field: Field, book: str, entry: int)
     undone = str(shipped(book).undoes)
     field.plan(undone)
     field.complete(undone)
-    undo, writes = field.planned(book), Counter(field.cli.router_writes())
+    undo, writes = field.planned(book), field.written()
     there = field.run_until(book, entry)
     assert field.put_back(there).json["state"] == "COMPLETED", "an undo is never itself undone"
-    assert Counter(field.cli.router_writes()) - writes == on_the_wire(undo, "commands"), f"{there}: once, and all"
+    assert field.written() - writes == on_the_wire(undo, "commands"), f"{there}: once, and all"
     field.untouched(undone, there)
 
 
@@ -152,7 +187,7 @@ def test_an_undo_killed_at_an_entry_goes_on(field: Field, book: str, entry: int)
 @pytest.mark.timeout(60 + 60 * FUZZED)
 def test_killed_at_random_and_again_on_the_way_back(field: Field) -> None:
     for seed in range(FUZZED):
-        random, writes = Random(seed), Counter(field.cli.router_writes())
+        random, writes = Random(seed), field.written()
         there = field.run_until("drain-port", random.randint(1, ENTRIES))
         process = field.cli.start("rollback", there.run, "--write", "--yes")
         others = runs(field.cli) - {there.run}
@@ -166,10 +201,9 @@ def test_killed_at_random_and_again_on_the_way_back(field: Field) -> None:
 @pytest.mark.xdist_group("kill-nine-3")
 @pytest.mark.timeout(300)  # whoever takes over by force waits until the other's act must have ended
 async def test_a_console_frozen_before_its_send_sends_nothing_when_it_thaws(field: Field, tmp_path: Path) -> None:
-    cli, writes = field.cli, Counter(field.cli.router_writes())
-    book, lab = quick_drain(tmp_path), cli.ok("lab", "status", "--json").json["pid"]
+    cli, book = field.cli, quick_drain(tmp_path)
     field.plan(book)
-    process, there = frozen_before_its_send(field, lab, book)
+    process, there, writes = frozen_before_its_send(field, book)
     try:
         refused = cli.run("rollback", there.run, "--write", "--yes")
         assert refused.code == 4, "frozen is not dead"
@@ -188,12 +222,51 @@ async def test_a_console_frozen_before_its_send_sends_nothing_when_it_thaws(fiel
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
     assert there.run in err
-    assert Counter(cli.router_writes()) == writes, "the stale effect was not applied"
+    assert field.written() == writes, "the stale effect was not applied"
     assert [e.kind for e in cli.log(there.run) if e.step == "move-azure"][-1] == "late.act.result"
     undone = cli.run("rollback", there.run, "--write", "--yes", timeout_s=180)
     assert undone.code == 0, undone.err
     field.prove(there, book, writes)
-    assert Counter(cli.router_writes()) == writes, "there was nothing to undo"
+    assert field.written() == writes, "there was nothing to undo"
+
+
+@pytest.mark.postgres
+@pytest.mark.xdist_group("kill-nine-3")
+def test_a_console_frozen_before_its_send_and_taken_over_on_a_shared_journal_says_so(
+    shared: Field, tmp_path: Path
+) -> None:
+    cli, url = shared.cli, shared.cli.env["INTERLOCK_JOURNAL"]
+    process, there, writes = frozen_before_its_send(shared, quick_drain(tmp_path))
+    bob = cli.start("resume", there.run, "--force", "--write", "--yes", "--as", "bob", "--journal", url)
+    try:
+        until("bob drives it", lambda: ("driver.claimed", "bob") in logged(url, there.run))
+        ts, intent = next(row for kind, _, *row in entries(url, there.run) if kind == "act.intent")
+        over = datetime.fromisoformat(ts) + timedelta(seconds=json.loads(intent)["window_s"])
+        until("its window is over", lambda: utc() > over)
+        process.send_signal(signal.SIGCONT)
+        _, err = process.communicate(timeout=30)
+        _, told = bob.communicate(timeout=60)
+    finally:
+        for each in (process, bob):
+            each.kill()
+    assert process.returncode == 4, err
+    assert f"run {there.run} was taken over" in err
+    assert ("late.act.result", "alice") in logged(url, there.run)
+    assert bob.returncode == 6, told
+    assert "the outcome is open: wanted 'do', saw 'undo'" in told, "it looked once the other's act must have ended"
+    assert shared.written() == writes, "the stale effect was not applied"
+    assert "ok," in cli.ok("journal", "verify", there.run).out
+
+
+def entries(url: str, run: str) -> list[tuple[str, str, str, str]]:
+    """Each entry's kind, actor, moment and data."""
+    with psycopg.connect(url) as db:
+        return db.execute("SELECT kind, actor, ts, data FROM event WHERE run_id = %s ORDER BY seq", (run,)).fetchall()
+
+
+def logged(url: str, run: str) -> list[tuple[str, str]]:
+    """Each entry's kind and actor."""
+    return [(kind, actor) for kind, actor, *_ in entries(url, run)]
 
 
 def quick_drain(folder: Path) -> str:
@@ -204,13 +277,14 @@ def quick_drain(folder: Path) -> str:
     return str(file)
 
 
-def frozen_before_its_send(field: Field, lab: int, book: str) -> tuple[subprocess.Popen[str], Caught]:
-    """A console stopped after its first intent and before its first send.
+def frozen_before_its_send(field: Field, book: str) -> tuple[subprocess.Popen[str], Caught, Counter[str]]:
+    """A console stopped after its first intent and before its first send; what was written before it began.
 
     The network is frozen first, when the gate has let the act pass, so that the look before the send gets no answer.
     """
+    lab = field.cli.ok("lab", "status", "--json").json["pid"]
     for _ in range(5):
-        known = runs(field.cli)
+        known, writes = runs(field.cli), field.written()
         with field.started(book, GATED) as (process, there):
             os.kill(lab, signal.SIGSTOP)
         try:
@@ -219,7 +293,7 @@ def frozen_before_its_send(field: Field, lab: int, book: str) -> tuple[subproces
         finally:
             os.kill(lab, signal.SIGCONT)
         if (there.kind, begun.kind) == ("gate.passed", "act.intent"):
-            return process, begun
+            return process, begun, writes
         killed(process)  # caught a moment too late: it may have sent something
         assert field.cli.run("rollback", begun.run, "--write", "--yes").code == 0
     pytest.fail("never caught between its gate and its intent")

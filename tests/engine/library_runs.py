@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,9 +140,23 @@ class Stage:
         rate = fabric.rate if fabric._coming is None else fabric._coming
         return {"megaport": str(rate), **{name: router.text for name, router in self.scene.routers.items()}}
 
+    @property
+    def outside(self) -> tuple[Any, ...]:
+        """All that a console finds there: the configurations, what was ever sent, the timers that are armed."""
+        timers = {name: dict(router.timers) for name, router in self.scene.routers.items()}
+        return self.state, self.sent, timers
+
+    def twin(self) -> Stage:
+        """This stage as it stands now; from now on neither sees what happens on the other."""
+        other, scene = copy(self), self.scene
+        known = {id(frozen): frozen for frozen in (scene.site, scene.snapshot)}
+        other.scene, other.world = deepcopy(scene, known), World()
+        other.scene.the_fabric.forget()  # a console that comes new to it knows only what can be read there
+        return other
+
     @asynccontextmanager
     async def console(
-        self, where: Path | str, user: str = "alice", *, fate: Fate | None = None, dead: bool = False
+        self, where: Path | str, user: str = "alice", *, fate: Moment | None = None, dead: bool = False
     ) -> AsyncIterator[tuple[Journal, Engine]]:
         """A console on a journal, which dies as `fate` says. `dead`: to the next one it is a process that is gone."""
         journal = await MortalJournal.open(where, identity=here(user, dead=dead), now=utc, new_id=new_id)
@@ -156,15 +170,15 @@ class Stage:
             journal.moment = lambda _name: None
             await journal.close()
 
-    async def completed(self, where: Path | str, fate: Fate | None = None) -> str:
+    async def completed(self, where: Path | str) -> str:
         """Run the book without a death."""
-        async with self.console(where, fate=fate) as (journal, engine):
+        async with self.console(where) as (journal, engine):
             row = await journal.create_run(self.new_run)
             view = await engine.drive(row.run_id, row.fence)
             assert view.state == "COMPLETED", (view.state, view.why, view.question)
         return row.run_id
 
-    async def live_and_die(self, where: Path | str, new: NewRun, fate: Fate) -> str:
+    async def live_and_die(self, where: Path | str, new: NewRun, fate: Moment) -> str:
         """Begin a run and drive it until the fatal moment; return its id."""
         async with self.console(where, fate=fate, dead=True) as (journal, engine):
             row = await journal.create_run(new)
@@ -173,7 +187,7 @@ class Stage:
                 await engine.drive(row.run_id, row.fence)
         return row.run_id
 
-    async def turn_round_and_die(self, where: Path | str, run_id: str, fate: Fate) -> None:
+    async def turn_round_and_die(self, where: Path | str, run_id: str, fate: Moment) -> None:
         """Take an interrupted run over, turn it round, and die on the way back."""
         async with self.console(where, "bob", fate=fate, dead=True) as (journal, engine):
             fence = await journal.claim(run_id)

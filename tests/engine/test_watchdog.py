@@ -15,6 +15,7 @@ from runbooks.effects import Finding
 from runbooks.journal import Event, FenceLost, Journal
 from runbooks.journal.drain import deliver_leftovers
 from runbooks.journal.spool import Entry, Spool
+from runbooks.journal.where import Where
 from runbooks.model import StepDef
 from runbooks.view import RunView
 from runbooks.watchdog import Charge, Watchdog
@@ -68,10 +69,10 @@ class Kennel:
         return brought
 
 
-async def frozen(file: Path, world: World) -> tuple[Kennel, asyncio.Task[RunView], Any]:
+async def frozen(where: Where, world: World, *, dead: bool = False) -> tuple[Kennel, asyncio.Task[RunView], Any]:
     """A console that drives on, as a frozen one would once it thaws; it lives, so that a claim must be forced."""
     world.answers["wait empty"] = asyncio.Event().wait
-    opened = console(file, world)
+    opened = console(where, world, dead=dead)
     journal, engine = await opened.__aenter__()
     row = await journal.create_run(book({"steps": [STEP, EMPTY]}))
     driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
@@ -79,8 +80,9 @@ async def frozen(file: Path, world: World) -> tuple[Kennel, asyncio.Task[RunView
     return Kennel(world, row.run_id, f"{row.run_id}-egress-a1"), driving, opened
 
 
-async def watchdogs_journal(file: Path) -> Journal:
-    return await Journal.open(file, identity=here("watchdog"), now=lambda: datetime.now(UTC), new_id=new_id)
+async def watchdogs_journal(where: Where, lease_s: float = 15.0, *, dead: bool = False) -> Journal:
+    more: dict[str, Any] = {"now": lambda: datetime.now(UTC), "new_id": new_id, "lease_s": lease_s}
+    return await Journal.open(where, identity=here("watchdog", dead=dead), **more)
 
 
 async def kinds(journal: Journal, run_id: str) -> list[str]:
