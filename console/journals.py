@@ -16,6 +16,7 @@ from console.folders import config_dir, runtime_dir, state_dir
 
 if TYPE_CHECKING:
     from runbooks.journal import Journal
+    from runbooks.journal.signing import Signer
     from runbooks.journal.where import Where
 
 VARIABLE = "INTERLOCK_JOURNAL"
@@ -65,7 +66,7 @@ async def open_journal(user: str, mode: str) -> Journal:
     from runbooks.journal.drain import deliver_leftovers
 
     place = journal_place()
-    spool = await asyncio.to_thread(spool_place, place)
+    spool, signer = await asyncio.to_thread(spool_place, place), _signer(user) if mode.upper() == "LAB" else None
     try:
         journal = await Journal.open(
             place,
@@ -74,6 +75,7 @@ async def open_journal(user: str, mode: str) -> Journal:
             new_id=lambda: uuid.uuid4().hex,
             redact=redactor.data,
             spool=spool,
+            signer=signer,
         )
     except JournalUnavailable:
         await _say_what_is_known_here(spool)
@@ -81,6 +83,15 @@ async def open_journal(user: str, mode: str) -> Journal:
     if journal.spool is not None and (delivered := await deliver_leftovers(journal, journal.spool)):
         print(f"interlock: {delivered} entries from before an outage are in the journal now", file=sys.stderr)
     return journal
+
+
+def _signer(user: str) -> Signer | None:
+    """Where no lab runs, what is said of its runs is not signed: their keys went with it."""
+    from console.lab_signer import LabSigner
+    from lab.state import lab_folder, read
+
+    folder = lab_folder(state_dir())
+    return LabSigner(folder, user) if read(folder) else None
 
 
 async def _say_what_is_known_here(spool: Path) -> None:

@@ -18,6 +18,7 @@ from lab.errors import UnknownThing
 from lab.facts import Facts
 from lab.faults import FaultGate
 from lab.ledger import Ledger
+from lab.signing import Keys
 from network.index import Named
 from network.inventory import Site
 from network.sitecheck import nearest
@@ -62,6 +63,7 @@ class Systems:
         self._site, self._ledger = site, ledger
         self._announcements = Announcements(site)
         self._gates: dict[str, FaultGate] = {}
+        self._keys = Keys()
         self._world: World
         self._vault: Any
         self._tickets: Any
@@ -145,6 +147,7 @@ class Systems:
             "event-new": self._event_new,
             "event-end": self._event_end,
             "secret-id": self._secret_id,
+            "sign": self._keys.sign,
             "traffic": self._traffic,
         }
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
+from lab.signing import OPERATORS
 from lab.vault import process, setup
 from lab.vault.front import VaultFront
 from lab.vault.leases import CloudLeases
@@ -50,7 +51,7 @@ class LabVault:
         run_dir: Path,
         *,
         kv: Mapping[str, Mapping[str, str]],
-        operators: Sequence[str] = ("alice", "bob", "carol"),
+        operators: Sequence[str] = OPERATORS,
         clock: Callable[[], datetime] = _now,
     ) -> "LabVault":
         """Up, unsealed and set up in about a second.

@@ -41,7 +41,7 @@ LEASE = "NULL/*lease*/"  # a lease that begins now, by the server's clock
 LEASED = "NULL/*leased*/"  # whether run r's lease still runs, by the same clock
 DRIVERLESS = ("cmd.", "late.", "note.", "out.")  # what any console may append, also to a closed run
 
-# The columns that the hash covers, in the order of the hashed array. `sig` signs the hash.
+# The columns that the hash covers, in the order of the hashed array.
 HASHED = (
     "run_id",
     "seq",
@@ -292,7 +292,7 @@ def _write(head: _Head, draft: Draft, views: Views) -> Body[tuple[Event, RunView
     digest = chain_hash(head.hash, columns)
     yield (
         f"INSERT INTO event ({', '.join(HASHED)}, prev_hash, hash, sig) VALUES ({', '.join('?' * 17)})",  # noqa: S608 - column names are ours
-        (*columns, head.hash, digest, draft.signer.sign(digest.encode()) if draft.signer else None),
+        (*columns, head.hash, digest, draft.sig),
     )
     event = read_event((*columns, digest))
     view = apply(view, event)

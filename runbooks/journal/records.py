@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from runbooks.journal.signing import Signer
 from runbooks.model import Phase
 
 
@@ -81,7 +80,7 @@ class Draft:
     reply_to: int | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     db_user: str | None = None
-    signer: Signer | None = None
+    sig: str | None = None
     ts: datetime = datetime.min  # noqa: DTZ901 - not timed yet
 
     def timed(self) -> Self:

@@ -14,7 +14,7 @@ from runbooks.journal.errors import CommitUnknown, JournalUnavailable
 from runbooks.journal.follow import Pulse
 from runbooks.journal.identity import Identity, is_alive
 from runbooks.journal.records import ChainReport, Draft, NewRun, RunRow, stamp
-from runbooks.journal.signing import SIGNED, Signer, signer_data
+from runbooks.journal.signing import SIGNED, Signer, signer_data, statement
 from runbooks.journal.spool import Entry, Spool
 from runbooks.journal.where import Where
 from runbooks.model import Event, Phase
@@ -117,11 +117,11 @@ class Journal:
         driver's, Conflict when `expect_seq` is not the head, RunClosed, UnknownRun, UidReused.
         """
         place: dict[str, Any] = {"step": step, "phase": phase, "attempt": attempt, "reply_to": reply_to}
-        signer = self._signer if kind in SIGNED else None
-        if signer is not None:
-            data = {**(data or {}), "signer": signer_data(signer)}
-        place["signer"] = signer
-        draft = {"data": self._redact(data or {}), "fence": fence, "uid": uid or self._new_id(), **place}
+        written, uid = self._redact(data or {}), uid or self._new_id()
+        if self._signer is not None and kind in SIGNED:
+            signed = await self._signer.sign(statement(run_id, uid, kind, self.identity.user, step, written))
+            written, place["sig"] = {**written, "signer": signer_data(signed)}, signed.sig
+        draft = {"data": written, "fence": fence, "uid": uid, **place}
         return await self._commit(
             lambda: log.append(self._draft(run_id, kind, **draft), expect_seq, self._views),
         )

@@ -13,7 +13,7 @@ from typing import Any
 from runbooks.journal.errors import UnknownRun
 from runbooks.journal.log import HASHED, Body, Row, chain_hash, read_event
 from runbooks.journal.records import ChainReport, sha256, stamp
-from runbooks.journal.signing import bad_signature
+from runbooks.journal.signing import bad_signature, statement
 from runbooks.machine import fold
 from runbooks.model import UnfitDefinition, steps_of
 
@@ -81,10 +81,17 @@ def _bad_entry(prev: str, rows: Sequence[Row]) -> Bad | None:
             return expected, "it does not follow the entry before it"
         if chain_hash(prev, columns) != digest:
             return expected, "its content is not what was written"
-        if bad := bad_signature(json.loads(columns[-1]), digest, sig):
+        if bad := _bad_signature(columns, sig):
             return expected, bad
         prev = digest
     return None
+
+
+def _bad_signature(columns: Sequence[Any], sig: str | None) -> str:
+    entry = dict(zip(HASHED, columns, strict=True))
+    data = json.loads(entry["data"])
+    said = statement(entry["run_id"], entry["uid"], entry["kind"], entry["actor"], entry["step"], data)
+    return bad_signature(data, said, sig)
 
 
 def _bad_head(rows: Sequence[Row], head_seq: int, head_hash: str) -> Bad | None:

@@ -192,6 +192,7 @@ def test_an_approval_needs_a_second_person_and_says_what_it_approves(cli: Cli, m
         seen(cli, run).definition_sha,
         "second-person",
     )
+    assert event.data["signer"]["algorithm"] == "ed25519", "by the key that the lab keeps of bob"
     assert cli.run("approve", run, "second-person", "--as", "carol").code == 4, "approved already"
     assert ended(driven(cli, run)).code == 0
 

@@ -34,7 +34,7 @@ from runbooks.journal import (
 )
 from runbooks.journal.engines import open_engine
 from runbooks.journal.log import Body
-from runbooks.journal.signing import KeySigner
+from runbooks.journal.signing import Signature
 from runbooks.journal.sqlite import refuse_remote
 from runbooks.journal.where import Where
 from runbooks.model import UnfitDefinition
@@ -378,11 +378,21 @@ async def test_tampering_is_named(where: Where, journal: Journal, statement: str
 # -- signed
 
 
+class Key:
+    """A key in this process's memory."""
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.generate()
+
+    async def sign(self, statement: bytes) -> Signature:
+        public = self._key.public_key().public_bytes_raw()
+        return Signature(base64.b64encode(public).decode(), base64.b64encode(self._key.sign(statement)).decode())
+
+
 @pytest.fixture
 async def signing(where: Where) -> AsyncIterator[Journal]:
     more: dict[str, Any] = {"now": lambda: datetime.now(UTC), "new_id": new_id}
-    signer = KeySigner(Ed25519PrivateKey.generate())
-    opened = await Journal.open(where, identity=here("bob"), signer=signer, **more)
+    opened = await Journal.open(where, identity=here("bob"), signer=Key(), **more)
     yield opened
     await opened.close()
 
@@ -393,6 +403,22 @@ async def test_approval_is_signed_and_the_rest_is_not(where: Where, journal: Jou
     await signing.append(row.run_id, "cmd.pause")
     assert approval.data["signer"]["algorithm"] == "ed25519"
     assert (await journal.verify(row.run_id))[0].ok
+
+
+async def test_what_cannot_be_signed_is_not_written(where: Where, journal: Journal) -> None:
+    class Away:
+        async def sign(self, _statement: bytes) -> Signature:
+            raise ConnectionRefusedError
+
+    run = (await journal.create_run(book())).run_id
+    more: dict[str, Any] = {"now": lambda: datetime.now(UTC), "new_id": new_id}
+    bob = await Journal.open(where, identity=here("bob"), signer=Away(), **more)
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            await bob.append(run, "cmd.approve", step="a")
+    finally:
+        await bob.close()
+    assert (await journal.run(run)).head_seq == 1
 
 
 OTHER = base64.b64encode(bytes(64)).decode()
