@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from network.health import PathHealth
-from network.inventory import Vxc
+from network.inventory import Site, Vxc
 from network.maintenance import works_on
 from network.observation import FabricPort, FabricVxc, Kind, Load
 from network.takeover import Takeover, takeovers
@@ -16,6 +16,8 @@ from runbooks.standby import objections as against_survivor
 
 LIVE = "LIVE"
 _SEEN_BAD = frozenset({Verdict.DOWN, Verdict.DEGRADED})
+#: Platforms that cannot shape what they send: a lower rate is policed by the fabric, which drops what is above it.
+SHAPELESS = frozenset({"frr"})
 #: A history that is shorter tells no week's 95th percentile.
 LEAST_DAYS = 6.5
 
@@ -85,6 +87,13 @@ def _carries(path: PathHealth, works: list[str], seen: FabricVxc | None, mbps: i
     if works:
         return line(path.name, wanted, now, ok=False)
     return line(path.name, wanted, now, ok=path.verdict in fit or (False if path.verdict in _SEEN_BAD else None))
+
+
+def unshaped(site: Site, vxc: Vxc) -> Iterator[str]:
+    """The router before the VXC, where it shapes nothing."""
+    router = site.router(site.port(vxc.port).router)
+    if router.platform in SHAPELESS:
+        yield f"{router.name} ({router.platform})"
 
 
 def known(moment: Moment, vxc: Vxc) -> FabricVxc | None:

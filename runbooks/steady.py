@@ -27,9 +27,8 @@ def kept_up(here: SessionHere | None, before: datetime) -> bool | None:
     return None if here.since is None else here.since <= before + TOLERANCE
 
 
-def uptime_line(seen: Snapshot, session: str, before: datetime) -> Line:
-    """Expected beside actual, from what was seen; `before` is when its uptime began, as known from earlier."""
-    here = seen.fact(Kind.SESSION_HERE, session, SessionHere)
+def uptime_line(session: str, here: SessionHere | None, before: datetime) -> Line:
+    """Expected beside actual, from what is known of it; `before` is when its uptime began, as known from earlier."""
     return line(f"{session} uptime", "only ever increases", _words(here), ok=kept_up(here, before))
 
 

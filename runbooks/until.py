@@ -20,12 +20,14 @@ class Sample:
     """One look of a predicate. `at`: when the oldest fact in it was read, None while there is none.
 
     `ok` None is unknown. `lines`: expected beside actual, one at least; `against`: in words, what speaks against it.
+    `never`: what was seen can never become so any more, however long the wait.
     """
 
     at: datetime | None
     ok: bool | None
     lines: tuple[Line, ...]
     against: str = ""
+    never: bool = False
 
 
 Look = Callable[[Scene, StepDef], Sample]
@@ -35,7 +37,8 @@ async def until(scene: Scene, step: StepDef, look: Look, report: Report) -> Find
     """Wait until `step.samples` samples in a row are so, at least `step.spacing_s` apart, or step.timeout_s is over.
 
     What was read before the wait began proves nothing, and one reading counts once. A sample that is not so, or not
-    known, starts the count again. Only what was last *seen* not to be so is a fact against it.
+    known, starts the count again. Only what was last *seen* not to be so is a fact against it; what can never be so
+    ends the wait at once.
     """
     began = last = scene.now()
     deadline, spacing = began + timedelta(seconds=step.timeout_s), timedelta(seconds=step.spacing_s)
@@ -45,11 +48,13 @@ async def until(scene: Scene, step: StepDef, look: Look, report: Report) -> Find
         revision = (await scene.newer(revision, pause_s)).revision
         seen = look(scene, step)
         if seen.ok is not None and seen.at is not None:
-            if seen.at <= began or (count and seen.at - last < spacing):
+            if seen.at <= began or (count and seen.at - last < spacing and not seen.never):
                 continue  # from before the wait, or too soon after the last one that counts
             last = seen.at
         sample, count = seen, count + 1 if seen.ok else 0
         report(_proof(seen, count, step.samples))
+        if seen.never:
+            return Finding(ok=False, reason=seen.against, evidence=_proof(seen, 0, step.samples))
         if count >= step.samples:
             return Finding(ok=True, evidence=_proof(seen, count, step.samples))
     return _late(step, sample, count)

@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.errors import InterlockError, Throttled, TooEarly
 from connectors.errors import NotSent as ConnectorNotSent
+from network.observation import Kind, SessionHere
 from network.snapshot import Snapshot
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
 from runbooks.proof import Line, line, until_proven
-from runbooks.resizing import known, port_of, refusals, weighed
+from runbooks.resizing import known, port_of, refusals, unshaped, weighed
 from runbooks.scene import CannotPlan, Compiled, Fabric, Moment, Scene
 from runbooks.steady import up_since, uptime_line
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CALL_S = 20.0  # for the calls of one act
 MARGIN_S = 5.0  # the fabric's clock is not ours
+UNSHAPED = "shapes nothing: the rate is the fabric's alone"
 LOOK_S = 1.0  # between two reads of the VXC: it is minutes in which 500 calls are all there are
 
 
@@ -72,6 +74,7 @@ class SetVxcRate:
                 {"what": f"{vxc.name} effective", "want": f"{mbps} Mbps"},
                 {"what": f"{vxc.name} service", "want": "LIVE"},
                 {"what": f"{path.session} uptime", "want": "only ever increases"},
+                *({"what": router, "want": UNSHAPED} for router in unshaped(moment.site, vxc)),
             ),
             relied_on={
                 "rate_mbps": seen.rate_mbps,
@@ -138,17 +141,20 @@ class SetVxcRate:
         return weighed(moment, moment.site.vxc(step.args["vxc"]), _mbps(step, "undo"))
 
     async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding:
-        """Wait until the rate is recorded and effective and the service LIVE; and nothing may have dropped for it."""
+        """Wait until the rate is recorded and effective and the service LIVE; and nothing may have dropped for it.
+
+        As long as the fabric may take: what is not so by then will not become so by itself.
+        """
         reader = _Reader(scene.fabric(), step.args["uid"])
 
         async def prove(since: Snapshot) -> list[Line]:
             lines = await reader.lines(step, _mbps(step, phase), scene.now())
             if _restores(step, phase):
                 return lines  # the baseline is the rate; what became of the session meanwhile is no part of it
-            before = datetime.fromisoformat(step.args["since"])
-            return [*lines, uptime_line(since, step.args["session"], before)]
+            session, before = str(step.args["session"]), datetime.fromisoformat(step.args["since"])
+            return [*lines, uptime_line(session, since.fact(Kind.SESSION_HERE, session, SessionHere), before)]
 
-        return await until_proven(scene, step.timeout_s, prove)
+        return await until_proven(scene, scene.site.policy.megaport_settle_s + MARGIN_S, prove)
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,11 +11,14 @@ from network.observation import Kind, SessionHere
 from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
-from runbooks.proof import LOOK_S, line
 from runbooks.scene import CannotPlan, Compiled, Moment, Report, Scene
-from runbooks.steady import kept_up, up_since
+from runbooks.steady import kept_up, up_since, uptime_line
+from runbooks.until import Sample, until
 
 MARGIN_S = 60.0  # for samples that are missing: each one starts the soak anew
+#: The soak is looked at so often at most, and no oftener than every PART_S. An uptime that still goes on at its end has
+#: gone on all the time: what lies between shows only how far it is.
+PARTS, PART_S = 10, 10.0
 
 
 class Args(BaseModel):
@@ -37,33 +40,23 @@ class SessionSteady:
         if since is None:
             raise CannotPlan(f"since when {session} is established is unknown")
         soak_s = moment.site.policy.soak_s
+        parts = max(1, min(PARTS, int(soak_s / PART_S)))
         return Compiled(
-            expect=({"what": f"{session} uptime", "want": _wanted(soak_s)},),
-            args={"session": session, "since": since.isoformat(), "soak_s": soak_s},
+            expect=({"what": f"{session} uptime", "want": f"only ever increases, for {soak_s:g} s"},),
+            args={"session": session, "since": since.isoformat()},
             timeout_s=soak_s + MARGIN_S,
+            samples=parts + 1,
+            spacing_s=soak_s / parts,
         )
 
     async def wait(self, scene: Scene, step: StepDef, report: Report) -> Finding:
-        session, soak_s = str(step.args["session"]), float(step.args["soak_s"])
-        before, began = datetime.fromisoformat(step.args["since"]), scene.now()
-        deadline = began + timedelta(seconds=step.timeout_s)
-        steady_from, snapshot = None, scene.snapshot
-        while (now := scene.now()) < deadline:
-            snapshot = await scene.newer(snapshot.revision, min(LOOK_S, (deadline - now).total_seconds()))
-            now = scene.now()
-            here = snapshot.since(began).fresh(Kind.SESSION_HERE, session, SessionHere, now)
-            steady = kept_up(here, before)
-            steady_from = (steady_from or now) if steady else None
-            held_s = (now - steady_from).total_seconds() if steady_from else 0.0
-            told = "unknown" if steady is None else "dropped" if not steady else f"steady for {held_s:.0f} s"
-            proof = {"expected": [line(f"{session} uptime", _wanted(soak_s), told, ok=held_s >= soak_s)]}
-            report(proof)
-            if steady is False:
-                return Finding(ok=False, reason=f"{session} dropped since the change was planned", evidence=proof)
-            if steady and held_s >= soak_s:
-                return Finding(ok=True, evidence=proof)
-        return Finding(ok=None, reason=f"{session} was not seen steady for {soak_s:g} s in {step.timeout_s:g} s")
+        return await until(scene, step, self.sample, report)
 
-
-def _wanted(soak_s: float) -> str:
-    return f"only ever increases, for {soak_s:g} s"
+    def sample(self, scene: Scene, step: StepDef) -> Sample:
+        """The session's uptime against that of the plan. One that dropped since then can never have kept up."""
+        session, before = str(step.args["session"]), datetime.fromisoformat(step.args["since"])
+        here = scene.snapshot.fresh(Kind.SESSION_HERE, session, SessionHere, scene.now())
+        seen, steady = scene.snapshot.get(Kind.SESSION_HERE, session), kept_up(here, before)
+        against = f"{session} dropped since the change was planned" if steady is False else f"{session} is unknown"
+        proof = uptime_line(session, here, before)
+        return Sample(seen.at if seen else None, steady, (proof,), against, never=steady is False)

@@ -85,9 +85,11 @@ class Facts:
             return tuple(self._moved(name, _ways(before[name]), _ways(after[name])) for name in changed)
         return tuple(self._kept(cloud.name) for cloud in self.site.clouds if self._touched(cloud.name))
 
-    def survivors(self) -> tuple[PathHealth, ...]:
-        """Every path that must carry on, once."""
-        return tuple(self.health.path(name) for name in dict.fromkeys(chain(*(m.survivors for m in self.moves))))
+    def survivors(self, also: str | None = None) -> tuple[PathHealth, ...]:
+        """Every path that must carry on, once; those of a thing too that the run changes and leaves in use."""
+        kept = paths_with(self.site, self.moment.snapshot, also) if also else frozenset()
+        named = chain(self._ordered(kept), *(move.survivors for move in self.moves))
+        return tuple(self.health.path(name) for name in dict.fromkeys(named))
 
     @property
     def verifying(self) -> bool:
@@ -105,9 +107,12 @@ class Facts:
         return Move(cloud, self._ordered(before - after), self._ordered(after), moved)
 
     def _kept(self, cloud: str) -> Move:
-        """Nothing is moved on purpose: what is left should the target's paths fail."""
-        mine = frozenset(path.name for path in self.site.paths_of(cloud))
-        return Move(cloud, self._ordered(mine & self.gone), self._ordered(mine - self.gone), moved=False)
+        """Nothing is moved on purpose: what would carry should the target's paths fail, private paths before tunnels."""
+        left = [path for path in self.site.paths_of(cloud) if path.name not in self.gone]
+        private = frozenset(path.name for path in left if path.kind != "vpn")
+        mine = frozenset(path.name for path in self.site.paths_of(cloud)) & self.gone
+        survivors = private or frozenset(path.name for path in left)
+        return Move(cloud, self._ordered(mine), self._ordered(survivors), moved=False)
 
     def _touched(self, cloud: str) -> bool:
         return any(path.name in self.gone for path in self.site.paths_of(cloud))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,12 +21,21 @@ from network.observation import BfdHere, FabricVxc, Kind, Link, SessionHere
 from network.verdict import Verdict
 from runbooks.effects import Reading
 from runbooks.guards.facts import Facts, Guard, GuardDeclaration, Move, together
+from runbooks.guards.rates import against, rate_changes, room
 
 
 class NoArgs(BaseModel):
     """It takes none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AlsoArgs(BaseModel):
+    """`also`: a thing that the run changes and leaves in use; its paths must carry on like the survivors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    also: str | None = None
 
 
 class LoadArgs(BaseModel):
@@ -42,10 +52,17 @@ class LoadArgs(BaseModel):
 
 
 def load_left(facts: Facts, args: LoadArgs) -> Reading:
-    """Before the move by the load histories together, after it by what the survivor really carries."""
+    """Before the move by the load histories together, after it by what the survivor really carries.
+
+    A run that sets a rate moves nothing: a higher one needs no room anywhere, a lower one here and on the other path.
+    """
     policy = facts.site.policy
     foretold = args.foretold_pct or policy.survivor_p95_pct
     carried = args.carried_pct or policy.rate_reached_pct
+    if changes := rate_changes(facts):
+        lowered = any(change.after < change.before for change in changes)
+        others = (each for move in facts.moves for each in _foretold(facts, move, foretold)) if lowered else ()
+        return together(chain(*(room(facts, change, foretold) for change in changes), others))
     return together(
         each
         for move in facts.moves
@@ -58,28 +75,19 @@ def _carried(facts: Facts, move: Move, limit_pct: float) -> Iterable[Reading]:
         path = facts.site.path(name)
         fresh = facts.view.fresh(Kind.LINK, link_of(facts.view, path), Link)
         mbps = load.now(facts.view, path).mbps if fresh else None
-        yield _against(name, mbps, _rate(facts, path), limit_pct, "carries")
+        yield against(name, mbps, _rate(facts, path), limit_pct, "carries")
 
 
 def _foretold(facts: Facts, move: Move, limit_pct: float) -> Iterable[Reading]:
     taken = dict.fromkeys(move.survivors, frozenset(move.leaving))
     for each in loads_after(facts.view, move.survivors, taken):
-        yield _against(each.path, each.mbps, _rate(facts, facts.site.path(each.path)), limit_pct, "would carry (p95)")
+        yield against(each.path, each.mbps, _rate(facts, facts.site.path(each.path)), limit_pct, "would carry (p95)")
 
 
 def _rate(facts: Facts, path: Path) -> int:
     """The fabric's word for the rate, else the site file's."""
     vxc = facts.view.fresh(Kind.VXC, path.vxc, FabricVxc) if path.vxc else None
     return vxc.rate_mbps if vxc else facts.site.rate_mbps(path)
-
-
-def _against(name: str, mbps: float | None, rate: int, limit_pct: float, verb: str) -> Reading:
-    if mbps is None:
-        return Reading(None, f"what {name} {verb} is unknown")
-    words = f"{name} {verb} {mbps:.0f} of {rate} Mbps"
-    if mbps > rate * limit_pct / 100:
-        return Reading(False, f"{words}: more than {limit_pct:g} %", words)
-    return Reading(True, margin=words)
 
 
 def loss(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001 -- one shape for all guards
@@ -100,12 +108,12 @@ def _loss(path: PathHealth, facts: Facts) -> Reading:
     return Reading(True, margin=percent)
 
 
-def flap(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001
+def flap(facts: Facts, args: AlsoArgs) -> Reading:
     """Since the run began nothing of a survivor has come and gone, by its own word or by when it was seen to change."""
     if facts.run.started is None:
         return Reading(None, "the run has not begun")
     began = facts.run.started
-    return together(_flap(facts, path, began) for path in facts.survivors())
+    return together(_flap(facts, path, began) for path in facts.survivors(args.also))
 
 
 def _flap(facts: Facts, path: PathHealth, began: datetime) -> Reading:
@@ -134,10 +142,10 @@ def _later(moment: datetime | None, began: datetime) -> bool:
     return moment is not None and moment > began
 
 
-def maintenance(facts: Facts, args: NoArgs) -> Reading:  # noqa: ARG001
+def maintenance(facts: Facts, args: AlsoArgs) -> Reading:
     """No provider works on a survivor now; unknown while one of its providers does not say what it does."""
     works = works_on(facts.view, facts.health.paths, changes=False)
-    return together(_work(facts, path, works.get(path.name, [])) for path in facts.survivors())
+    return together(_work(facts, path, works.get(path.name, [])) for path in facts.survivors(args.also))
 
 
 def _work(facts: Facts, path: PathHealth, works: list[str]) -> Reading:
@@ -162,5 +170,7 @@ def _heard(facts: Facts, system: str) -> bool:
 
 SURVIVOR_LOAD = Guard(GuardDeclaration("survivor-load", LoadArgs, frozenset({"routers", "megaport"})), load_left)
 SURVIVOR_LOSS = Guard(GuardDeclaration("survivor-loss", NoArgs, frozenset({"routers", "probes"}), policy="undo"), loss)
-NO_FRESH_FLAP = Guard(GuardDeclaration("no-fresh-flap", NoArgs, frozenset({"routers"})), flap)
-NO_MAINTENANCE = Guard(GuardDeclaration("no-maintenance", NoArgs, frozenset({"megaport", "azure", "aws"})), maintenance)
+NO_FRESH_FLAP = Guard(GuardDeclaration("no-fresh-flap", AlsoArgs, frozenset({"routers"})), flap)
+NO_MAINTENANCE = Guard(
+    GuardDeclaration("no-maintenance", AlsoArgs, frozenset({"megaport", "azure", "aws"})), maintenance
+)

@@ -78,7 +78,14 @@ def test_the_plan_is_exactly_this_call_and_this_undo() -> None:
     assert plan.steps[2].undo == (f'megaport> PUT /v3/product/vxc/{UID} {{"rateLimit": 1000}}',)
     assert plan.locks == ("port:port-a", "site:reference", "vxc:vxc-azure-a")
     assert plan.touches == ("vxc-azure-a",)
+    assert "edge-1 (frr): shapes nothing: the rate is the fabric's alone" in plan.steps[2].expect
     assert "`rate_limit = 1500`" in plan.steps[4].text
+
+
+def test_a_router_that_could_shape_is_not_said_to_shape_nothing() -> None:
+    edges = tuple(router.model_copy(update={"platform": "eos"}) for router in SITE.routers)
+    plan = planned(network(of=site().model_copy(update={"routers": edges})))
+    assert not [each for each in plan.steps[2].expect if "shapes" in each]
 
 
 def test_the_undo_has_time_for_the_gap_inside_its_window() -> None:
@@ -487,4 +494,16 @@ async def test_a_drop_ends_the_soak_at_once_and_a_session_that_is_not_seen_prove
     blind = network()
     step = step_of(blind, "soak")
     blind.blind = lambda item: item.kind is Kind.SESSION_HERE
-    assert (await SessionSteady().wait(blind, step, lambda _proof: None)).ok is None
+    found = await SessionSteady().wait(blind, step, lambda _proof: None)
+    assert found.ok is None
+    assert "er-primary is unknown" in found.reason
+
+
+@pytest.mark.parametrize(("soak_s", "samples", "spacing_s"), [(0, 2, 0), (2, 2, 2), (45, 5, 11.25), (900, 11, 90)])
+def test_the_soak_is_as_long_as_the_policy_says_and_shows_how_far_it_is(
+    soak_s: float, samples: int, spacing_s: float
+) -> None:
+    policy = SITE.policy.model_copy(update={"soak_s": soak_s})
+    soak = step_of(network(of=site().model_copy(update={"policy": policy})), "soak")
+    assert (soak.samples, soak.spacing_s) == (samples, spacing_s)
+    assert (samples - 1) * spacing_s == soak_s

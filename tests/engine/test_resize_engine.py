@@ -52,7 +52,7 @@ class Desk:
 async def desk(path: Path, scene: LittleScene) -> AsyncIterator[Desk]:
     journal = await MortalJournal.open(path, identity=here(), now=lambda: datetime.now(UTC), new_id=new_id)
     people = World()
-    ports = Ports(Performer(scene), people, people, people)
+    ports = Ports(Performer(scene), people, people, people, people)  # its guards see nothing amiss
     engine = Engine(journal, ports, now=lambda: datetime.now(UTC), boottime=monotonic, new_id=new_id)
     plan = planned(scene)
     row = await journal.create_run(NewRun(plan.book, "1", plan.definition(), ticket="CHG1", locks=plan.locks))

@@ -14,6 +14,7 @@ from runbooks.proof import line
 from runbooks.scene import CannotPlan
 from runbooks.until import Sample, refuse_too_slow, until
 from tests.engine.little_network import SITE, LittleScene
+from tests.sample import NOW
 
 
 async def waited(
@@ -91,3 +92,17 @@ async def test_what_was_read_before_the_wait_proves_nothing() -> None:
     step = StepDef(id="w", kind="wait_until", timeout_s=3, samples=1)
     found = await until(scene, step, lambda _scene, _step: replace(sample), lambda _told: None)
     assert (found.ok, found.reason) == (None, "nothing was seen within 3 s")
+
+
+async def test_what_can_never_be_so_any_more_ends_the_wait_at_once_whatever_the_spacing() -> None:
+    scene, told = LittleScene(), list[object]()
+    step = StepDef(id="w", kind="wait_until", timeout_s=600, samples=2, spacing_s=300)
+
+    def look(_scene: object, _step: StepDef) -> Sample:
+        gone = (scene.clock - NOW).total_seconds() >= 5
+        return Sample(scene.clock, not gone, (line("it", "so", "gone" if gone else "so", ok=not gone),), "gone", gone)
+
+    found = await until(scene, step, look, told.append)
+    assert (found.ok, found.reason) == (False, "gone")
+    assert (scene.clock - NOW).total_seconds() == 5
+    assert told[-1] == found.evidence
