@@ -42,9 +42,14 @@ class _Peering(Shape):
     properties: _PeeringProperties
 
 
+class _Provider(Shape):
+    bandwidth_in_mbps: int | None = None
+
+
 class _CircuitProperties(Shape):
     circuit_provisioning_state: Text = ""
     service_provider_provisioning_state: Text = ""
+    service_provider_properties: _Provider | None = None
     express_route_port: Reference | None = None
     peerings: Rows[_Peering] = ()
 
@@ -130,13 +135,14 @@ def parse_circuit(data: Any, site: Site, cloud: Cloud, signs: Signs) -> list[Fin
     asn = private[0].peer_asn if private else None
     of_all = [] if asn in {None, site.on_prem.asn} else [f"the peering expects AS {asn} from us"]
     of_all += _of_all(signs)
+    bandwidth = (circuit.service_provider_properties or _Provider()).bandwidth_in_mbps
     raw = {**circuit.model_dump(), "metrics": asdict(signs.metrics), "stats": signs.stats, "health": signs.health}
     found = []
     for path in legs_of(site, cloud):
         arp = signs.layer_2.get(path.name, "")
         wrong = [*_of_leg(path, signs), *of_all]
         words = ", ".join([state, *([arp] if arp else []), *wrong])
-        fact = Circuit(up and arp in {"", LAYER_2_UP}, words, degraded=bool(wrong))
+        fact = Circuit(up and arp in {"", LAYER_2_UP}, words, degraded=bool(wrong), bandwidth_mbps=bandwidth)
         found.append(Finding(Kind.CIRCUIT, path.name, fact, raw))
     return found
 

@@ -150,10 +150,10 @@ class JsonApi:
         if self._bearer is None:
             return await client.request(method, url, **options)
         token = await self._bearer.token()
-        reply = await client.request(method, url, headers=_bearing(token), **options)
+        reply = await client.request(method, url, **_bearing(token, options))
         if reply.status_code == httpx.codes.UNAUTHORIZED and method not in SENT_ONCE:
             token = await self._bearer.token(refused=token)
-            reply = await client.request(method, url, headers=_bearing(token), **options)
+            reply = await client.request(method, url, **_bearing(token, options))
         return reply
 
     def _checked(self, reply: httpx.Response) -> httpx.Response:
@@ -188,8 +188,8 @@ class JsonApi:
             ) from None
 
 
-def _bearing(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
+def _bearing(token: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "headers": {**options.get("headers", {}), "Authorization": f"Bearer {token}"}}
 
 
 def _message(reply: httpx.Response) -> str:

@@ -63,6 +63,12 @@ class VxcDetails(Shape):
         return found if isinstance(found, tuple) else (found,)
 
     @property
+    def most_mbps(self) -> int | None:
+        """The least of what it is said to be able to carry: its own maximum, and its ExpressRoute key's bandwidth."""
+        keys = [end.bandwidth for end in self.cloud_ends if end.connect_type == "AZURE"]
+        return min((mbps for mbps in (self.maximum_rate, *keys) if mbps is not None), default=None)
+
+    @property
     def effective_mbps(self) -> int | None:
         """What the network shapes to; None where the fabric does not say it."""
         vll = self.resources.vll if isinstance(self.resources, _Resources) else None

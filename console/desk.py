@@ -75,8 +75,9 @@ class Desk(Orders):
         for router in self._watch.site.routers:  # the credential works before anything is begun
             if router.name in plan.touches:
                 await self._scene.router(router.name).running_config()
-        if any("put" in send for step in plan.steps for send in step.definition["commands"]):
-            await self._scene.fabric().login()
+        sends = [send for step in plan.steps for send in step.definition["commands"]]
+        for system in dict.fromkeys(str(send["system"]) for send in sends if "put" in send):
+            await self._scene.log_in(system)
         definition = plan.definition()
         run = NewRun(plan.book, str(plan.version), definition, actions_of(definition), change, plan.locks)
         return await self._begin(run, gate)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from connectors.routers.session import RouterSession
 from connectors.routers.ssh import Login, SignedKey
+from console.circuit import LiveCircuit
 from console.fabric import LiveFabric
 from console.wiring import Watch, utc_now
 from network.inventory import Site
@@ -57,6 +58,7 @@ class LiveScene:
         self._watch = watch
         self._routers: dict[str, RouterSession] = {}
         self._fabric: LiveFabric | None = None
+        self._circuit: LiveCircuit | None = None
         self.lease_ends: datetime | None = None
         vault = watch.site.systems.vault
         self._login = Login(vault.run_principal, vault.host_ca, self._sign)
@@ -84,9 +86,18 @@ class LiveScene:
             self._fabric = LiveFabric(self.site, self._watch.session)
         return self._fabric
 
+    def circuit(self) -> LiveCircuit:
+        if self._circuit is None:
+            self._circuit = LiveCircuit(self.site, self._watch.session)
+        return self._circuit
+
+    async def log_in(self, system: str) -> None:
+        """Prove that the run's credential for a system other than the routers works. Raises an InterlockError."""
+        await (self.circuit() if system == "azure" else self.fabric()).login()
+
     async def close(self) -> None:
         closing = [session.close() for session in self._routers.values()]
-        closing += [self._fabric.close()] if self._fabric else []
+        closing += [each.close() for each in (self._fabric, self._circuit) if each]
         await asyncio.gather(*closing)
 
     async def _sign(self, public_line: str) -> SignedKey:

@@ -50,4 +50,6 @@ def _step(number: int, step: PlanStep) -> list[Line]:
     found += [[Cell("  expect  ", "dim"), Cell(line)] for line in step.expect]
     found += [[Cell("  guard   ", "dim"), Cell(line)] for line in step.guards]
     undo = sends_lines(step.definition["undo"])
+    if step.kind == "act" and not undo:
+        return [*found, [Cell("  undo    ", "dim"), Cell("none: it cannot be put back", "degraded")]]
     return [*found, [Cell("  undo", "dim")], *([Cell("  "), *line] for line in undo)] if undo else found

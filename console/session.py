@@ -61,8 +61,9 @@ class OperatorSession:
         mount, _, path = credential.partition("/")
         return await self._with(lambda vault: vault.kv(path, mount))
 
-    async def azure(self) -> AzureSecret:
-        role = self._systems.azure.credential.rsplit("/", 1)[-1]
+    async def azure(self, credential: str = "") -> AzureSecret:
+        """A service principal by `credential`, which is `engine/creds/role` as in the site file: the one that reads."""
+        role = (credential or self._systems.azure.credential).rsplit("/", 1)[-1]
         return (await self._with(lambda vault: vault.azure(role))).secret
 
     async def aws(self) -> AwsKeys:

@@ -121,15 +121,18 @@ class Systems:
     def _add_clouds(self, megaport: dict[str, str], run: dict[str, str]) -> None:
         from lab.aws import AwsLab
         from lab.azure import AzureLab
+        from lab.circuit_bandwidth import CircuitBandwidth
         from lab.megaport import MegaportLab
         from lab.telemetry import Telemetry
 
         telemetry = Telemetry(self._site)
         site, world, vault, told = self._site, self._world, self._vault, self._announcements
         login, writers = (megaport["client_id"], megaport["client_secret"]), {run["client_id"]: run["client_secret"]}
+        wide, ledger = CircuitBandwidth(site), self._ledger
+        writes: dict[str, Any] = {"role_of": vault.role_of, "ledger": ledger, "bandwidth": wide}
         labs: dict[str, Any] = {
-            "megaport": MegaportLab(site, world, *login, telemetry, told, writers=writers, ledger=self._ledger),
-            "azure": AzureLab(site, world, vault.valid_azure, telemetry, told),
+            "megaport": MegaportLab(site, world, *login, telemetry, told, writers=writers, ledger=ledger, circuit=wide),
+            "azure": AzureLab(site, world, vault.valid_azure, telemetry, told, **writes),
             "aws": AwsLab(site, world, vault.aws_secret, telemetry, told),
         }
         for name, lab in labs.items():

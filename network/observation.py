@@ -221,13 +221,15 @@ class Load:
 class Circuit:
     """The provider's part of a private path, or a tunnel's IPsec state: usable or not, and its own words.
 
-    `known` is False when its word is neither of the two ("unknown"); `up` is False then.
+    `known` is False when its word is neither of the two ("unknown"); `up` is False then. `bandwidth_mbps` is an
+    ExpressRoute circuit's, where the cloud says it.
     """
 
     up: bool
     state: str
     degraded: bool = False
     known: bool = True
+    bandwidth_mbps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

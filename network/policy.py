@@ -43,7 +43,17 @@ class Policy(BaseModel):
         default=70, gt=0, le=100, description="of a lower rate: the load it must leave room for"
     )
     megaport_update_gap_s: float = Field(default=300, ge=0, description="one update of a service in this time")
-    megaport_settle_s: float = Field(default=180, gt=0, description="within this time an accepted update is recorded and effective")
+    megaport_settle_s: float = Field(
+        default=180, gt=0, description="within this time an accepted update is recorded and effective"
+    )
+    circuit_bandwidths_mbps: tuple[int, ...] = Field(
+        default=(50, 100, 200, 500, 1000, 2000, 5000, 10000), description="what Azure offers for a provider's circuit"
+    )
+    circuit_settle_s: float = Field(
+        default=600,
+        gt=0,
+        description="a circuit's new bandwidth is recorded, and known to the fabric, within this time",
+    )
     drain_local_pref: int = Field(default=120, ge=1, description="between the standby's and the VPN's; 0 is refused")
     forced_local_pref: int = Field(default=90, ge=1, description="the primary's, while the VPN is forced")
     forced_standby_local_pref: int = Field(default=80, ge=1, description="and every other private path's")

@@ -72,6 +72,11 @@ class StepDef(BaseModel):
     exits: dict[str, ExitPolicy] = Field(default_factory=dict)  # by exit path; the table of defaults is runbooks/exits
     deadman_s: float | None = Field(default=None, gt=0)  # act: silence of the console after which it is put back
 
+    @property
+    def lasting(self) -> bool:
+        """What it changes cannot be put back."""
+        return self.kind == "act" and self.risk == "irreversible" and not self.undo
+
     @field_validator("exits")
     @classmethod
     def _known_exits(cls, exits: dict[str, ExitPolicy]) -> dict[str, ExitPolicy]:

@@ -230,10 +230,9 @@ def _forward(view: RunView, step: StepView) -> Op:
 def _next_undo(view: RunView) -> Op:
     """Undo in reverse exactly what has an intent: what never had one was never done."""
     undoable = (step for step in reversed(view.steps) if step.do.attempts)
-    step = next((step for step in undoable if step.undo.state not in SETTLED), None)
+    step = next((step for step in undoable if step.undo.state not in SETTLED and not _stays(step)), None)
     if step is None:
-        left = ", ".join(step.id for step in view.steps if step.undo.state == "skipped")
-        return Close("ROLLED_BACK", view.reason, f"left in place by decision: {left}" if left else "")
+        return Close("ROLLED_BACK", view.reason, _left(view))
     if step.undo.state == "acted":
         return Verify(step.id, "undo")
     if step.undo.state == "due":
@@ -241,6 +240,22 @@ def _next_undo(view: RunView) -> Op:
     if view.handover and not _half_undone(view, step):
         return Nothing("handed over")
     return Observe(step.id, "undo", step.undo.attempts, step.settled_at)
+
+
+def _stays(step: StepView) -> bool:
+    """It was seen to be in place, and nothing puts it back: that was known and approved before it was done."""
+    return step.undo.state == "due" and step.spec.lasting
+
+
+def _left(view: RunView) -> str:
+    """What an undone run leaves, and why; "" when nothing."""
+    decided = ", ".join(step.id for step in view.steps if step.undo.state == "skipped")
+    lasting = ", ".join(f"{step.id} ({step.title})" for step in view.steps if _stays(step))
+    return "; ".join(
+        f"{why}: {left}"
+        for why, left in (("left in place by decision", decided), ("left in place, it cannot be put back", lasting))
+        if left
+    )
 
 
 def _clear(view: RunView) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from network.located import Fault
@@ -136,8 +136,16 @@ def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator
         for definition in inverted(record):
             yield filled, Compiled(), _plan_step({**definition, "guards": _guards(filled)}, moment)
         return
-    made = compiled(filled, moment)
-    yield filled, made, _plan_step(_definition(filled, arguments(filled), made, moment), moment)
+    made, args = compiled(filled, moment), arguments(filled)
+    if made.needless:
+        filled, args, made = _left_out(filled, made), {}, replace(made, args={})
+    yield filled, made, _plan_step(_definition(filled, args, made, moment), moment)
+
+
+def _left_out(filled: Filled, compiled: Compiled) -> Filled:
+    """A step that has nothing to do, as the note that says why. Its kind is part of the hash, and so is its going."""
+    plain = {"kind": "note", "verb": "", "risk": "reading", "group": None, "exits": {}, "text": compiled.needless}
+    return replace(filled, step=filled.step.model_copy(update=plain), guards=(), deadman_s=None)
 
 
 def _record(book: Book, moment: Moment) -> Mapping[str, Any]:

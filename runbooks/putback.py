@@ -75,6 +75,17 @@ def inverted(original: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _staying(original: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A note for what the run did and nothing puts back."""
+    titles = [str(step["title"]) for step in original["steps"] if step["kind"] == "act" and not step["undo"]]
+    text = f"Left in place, it cannot be put back: {'; '.join(titles)}."
+    note = {"id": "left", "kind": "note", "title": "what stays", "risk": "reading", "text": text}
+    return [{**_BARE, **note}] if titles else []
+
+
+_BARE: Mapping[str, Any] = {"commands": [], "undo": [], "expect": []}
+
+
 def _changed(step: Mapping[str, Any]) -> str:
     return "configuration" if all("router" in send for send in step["undo"]) else "what was set"
 
@@ -107,16 +118,15 @@ def _clear(original: Mapping[str, Any]) -> str:
 def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]:
     """The linked run of `rollback RUN`: asked once, every act put back, and the baseline proven. No book is needed."""
     args, expect = baseline(original, undo_of)
-    bare: dict[str, Any] = {"commands": [], "undo": [], "expect": []}
     clear = {
-        **bare,
+        **_BARE,
         "id": "field-clear",
         "title": _clear(original),
         "kind": "confirm",
         "risk": "restore",
     }
     restored = {
-        **bare,
+        **_BARE,
         "id": "restored",
         "title": "both directions are back as before",
         "kind": "check",
@@ -132,5 +142,5 @@ def undo_definition(original: Mapping[str, Any], undo_of: str) -> dict[str, Any]
         "undo_of": undo_of,
         "before": {cloud: original["after"][cloud] for cloud in clouds_moved(original)},
         "after": at_rest(original),
-        "steps": [clear, *inverted(original), restored],
+        "steps": [clear, *inverted(original), *_staying(original), restored],
     }

@@ -10,8 +10,9 @@ from network.maintenance import works_on
 from network.observation import FabricPort, FabricVxc, Kind, Load
 from network.takeover import Takeover, takeovers
 from network.verdict import Verdict
+from runbooks.circuits import circuit_of, growth
 from runbooks.proof import Line, line
-from runbooks.scene import Moment
+from runbooks.scene import CannotPlan, Moment
 from runbooks.standby import objections as against_survivor
 
 LIVE = "LIVE"
@@ -22,14 +23,17 @@ SHAPELESS = frozenset({"frr"})
 LEAST_DAYS = 6.5
 
 
-def refusals(moment: Moment, vxc: Vxc, mbps: int) -> list[str]:
-    """Every reason why the fabric cannot or may not change the rate in place. What is not known is a reason too."""
+def refusals(moment: Moment, vxc: Vxc, mbps: int, *, circuit_first: bool = False) -> list[str]:
+    """Every reason why the fabric cannot or may not change the rate in place. What is not known is a reason too.
+
+    `circuit_first`: a step before it raises the circuit, where that is too small.
+    """
     if vxc.b_end == "aws-hosted-connection":
         return [_not_in_place(vxc, mbps)]
     seen = known(moment, vxc)
     if seen is None:
         return [f"what the fabric says of {vxc.name} is unknown"]
-    return [*_standing(vxc, seen, mbps), *_port(moment, vxc, mbps), *_far_end(moment, vxc, seen, mbps)]
+    return [*_standing(vxc, seen, mbps), *_port(moment, vxc, mbps), *_far_end(moment, vxc, seen, mbps, circuit_first)]
 
 
 def objections(moment: Moment, vxc: Vxc, mbps: int) -> list[str]:
@@ -141,18 +145,26 @@ def _port(moment: Moment, vxc: Vxc, mbps: int) -> Iterator[str]:
         yield f"{mbps} Mbps is above the speed of {vxc.port}, {speed} Mbps"
 
 
-def _far_end(moment: Moment, vxc: Vxc, seen: FabricVxc, mbps: int) -> Iterator[str]:
+def _far_end(moment: Moment, vxc: Vxc, seen: FabricVxc, mbps: int, circuit_first: bool) -> Iterator[str]:
     """The cloud's side bounds an increase; a decrease leaves it as it is."""
     if mbps <= seen.rate_mbps:
         return
-    side = next((cloud.azure for cloud in moment.site.clouds if cloud.azure), None)
-    circuit = f"circuit {side.circuit}" if side and vxc.b_end == "azure-key" else "its cloud end"
+    side = circuit_of(moment, vxc)
+    if side and circuit_first:
+        try:
+            grown = growth(moment, vxc, mbps)
+        except CannotPlan as why:
+            yield str(why)
+            return
+        if grown is not None and grown.needed:
+            return
+    circuit = f"circuit {side.circuit}" if side else "its cloud end"
     if seen.max_mbps is None:
         yield f"the bandwidth of {circuit} is unknown: whether {vxc.name} may have {mbps} Mbps cannot be said"
-    elif mbps > seen.max_mbps and side and vxc.b_end == "azure-key":
+    elif mbps > seen.max_mbps and side:
         yield (
-            f"{mbps} Mbps is above the bandwidth of {circuit}, {seen.max_mbps} Mbps: the circuit goes up first, in"
-            " Azure (ARM), and it never goes down again"
+            f"{mbps} Mbps is above the bandwidth of {circuit} as the fabric knows it, {seen.max_mbps} Mbps: the circuit"
+            " goes up first, in Azure (ARM), and it never goes down again"
         )
     elif mbps > seen.max_mbps:
         yield f"{mbps} Mbps is above what {circuit} takes, {seen.max_mbps} Mbps"

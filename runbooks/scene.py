@@ -16,6 +16,7 @@ from runbooks.effects import Finding, Seen
 from runbooks.model import Phase, StepDef
 
 if TYPE_CHECKING:
+    from connectors.azure_bandwidth import CircuitDetails
     from connectors.megaport_price import Resize
     from connectors.megaport_vxc import Sent, VxcDetails
 
@@ -90,6 +91,14 @@ class Fabric(Protocol):
         """Raises the connectors' NotSent (TooEarly) with proof that nothing changed, else OutcomeUnknown."""
 
 
+class CircuitPort(Protocol):
+    """The ExpressRoute circuit under the run's own credential. Reading raises an InterlockError."""
+
+    async def circuit(self) -> CircuitDetails: ...
+    async def set_bandwidth(self, seen: CircuitDetails, mbps: int, send_allowed: Callable[[], None]) -> None:
+        """Raises the connectors' NotSent with proof that nothing changed, else OutcomeUnknown."""
+
+
 class Scene(Protocol):
     """The live site that a run works on."""
 
@@ -104,6 +113,7 @@ class Scene(Protocol):
 
     def router(self, name: str) -> RouterPort: ...
     def fabric(self) -> Fabric: ...
+    def circuit(self) -> CircuitPort: ...
 
 
 def moment_of(scene: Scene, running: Mapping[str, str] | None = None) -> Moment:
@@ -122,6 +132,7 @@ class Compiled:
     ("port:port-a"); `after` says by cloud which paths carry it then: {"carried_by": [...], "return_by": [...]}.
     `window_s`: a send may come so long after its intent, where the undo has to wait before it may be sent.
     `samples` and `spacing_s` are a wait's: so many in a row, at least so far apart.
+    `needless`: why there is nothing to do; in the place of the step the plan then has a note that says so.
     """
 
     commands: tuple[dict[str, Any], ...] = ()
@@ -136,6 +147,7 @@ class Compiled:
     touches: tuple[str, ...] = ()
     locks: tuple[str, ...] = ()
     after: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    needless: str = ""
 
 
 Report = Callable[[Mapping[str, Any]], None]

@@ -15,6 +15,7 @@ from typing import Any
 from runbooks.actions.announce_specifics import AnnounceSpecifics
 from runbooks.actions.prefer_standby import PreferStandby
 from runbooks.actions.prefer_vpn import PreferVpn
+from runbooks.actions.set_circuit_bandwidth import SetCircuitBandwidth
 from runbooks.actions.set_vxc_rate import SetVxcRate
 from runbooks.checks.port_empty import PortEmpty
 from runbooks.checks.price_delta import PriceDelta
@@ -42,6 +43,7 @@ SHIPPED: tuple[CheckVerb | WaitVerb | MeasureVerb | ActVerb, ...] = (
     PreferStandby(),
     AnnounceSpecifics(),
     PreferVpn(),
+    SetCircuitBandwidth(),
     SetVxcRate(),
     PortEmpty(),
     PriceDelta(),

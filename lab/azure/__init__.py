@@ -1,4 +1,4 @@
-"""Azure as the lab serves it: the login endpoint and Azure Resource Manager, read side."""
+"""Azure as the lab serves it: the login endpoint and Azure Resource Manager."""
 
 from lab.azure.app import AzureLab
 

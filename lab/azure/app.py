@@ -1,11 +1,11 @@
-"""The login endpoint and Azure Resource Manager on one address, over the lab's world."""
+"""The login endpoint and Azure Resource Manager on one address, over the lab's world: read, and one thing written."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -37,8 +37,11 @@ from lab.azure.resources import (
     hub_actions,
     hub_reads,
 )
+from lab.azure.writes import CircuitWrites
 from lab.bearer import Bearers
+from lab.circuit_bandwidth import CircuitBandwidth
 from lab.facts import Facts
+from lab.ledger import Ledger
 from lab.telemetry import Telemetry
 from network.inventory import Site
 
@@ -56,8 +59,10 @@ def utc_now() -> datetime:
 class AzureLab:
     """Azure. `valid(client_id, client_secret)` says whether the login endpoint takes a credential.
 
-    `app` serves `POST /{tenant}/oauth2/v2.0/token` and ARM's read side. `secrets` are the canaries that the
-    answers show. `gateway_hops`: see `lab.azure.hub.Hub`; `eventual`: see `lab.azure.operations.Operations`.
+    `app` serves `POST /{tenant}/oauth2/v2.0/token`, ARM's read side, and a PUT of the circuit for a client id that
+    `role_of` gives the role of the writer; what is changed stands in `ledger`. `bandwidth` is the circuit's, which the
+    fabric reads too. `secrets` are the canaries that the answers show. `gateway_hops`: see `lab.azure.hub.Hub`;
+    `eventual`: see `lab.azure.operations.Operations`.
     `throttled` has the ends of resource ids in lower case whose calls are refused with 429, each with its Retry-After;
     `asked` counts the calls by resource id in lower case.
     """
@@ -75,10 +80,14 @@ class AzureLab:
         token_life_s: int = 3599,
         gateway_hops: bool = False,
         eventual: bool = False,
+        bandwidth: CircuitBandwidth | None = None,
+        role_of: Callable[[str], str] = lambda _client_id: "",
+        ledger: Ledger | None = None,
     ) -> None:
         self._arm = Arm(site)
         self.bearers = Bearers(now, token_life_s)
-        self._circuit = Circuit(self._arm, facts, now)
+        wide = bandwidth or CircuitBandwidth(site)
+        self._circuit = Circuit(self._arm, facts, now, wide)
         self._hub = Hub(self._arm, facts, now, gateway_hops=gateway_hops)
         self._classic = Classic(self._arm, facts, now)
         self.health = Health(self._arm, facts, announcements or Announcements(site), now)
@@ -87,6 +96,7 @@ class AzureLab:
         self.throttled: dict[str, int] = {}
         self.asked: Counter[str] = Counter()
         self._operations = Operations(now, clock, eventual=eventual)
+        self._writes = CircuitWrites(self._arm, self._circuit, wide, self._operations, ledger or Ledger(), role_of)
         self._reads, self._acts = self._tables()
         self.secrets = self._circuit.secrets | (self._classic if self._arm.classic else self._hub).secrets
         login = Login(self._arm.side.tenant, valid, self.bearers, now)
@@ -97,6 +107,7 @@ class AzureLab:
                 Route(_LRO + "/operationResults/{name}", self._guarded(self._result)),
                 Route("/{resource:path}", self._guarded(self._read), methods=["GET"]),
                 Route("/{resource:path}", self._guarded(self._act), methods=["POST"]),
+                Route("/{resource:path}", self._put, methods=["PUT"]),
             ],
             exception_handlers={HTTPException: _unknown_route},
         )
@@ -197,6 +208,18 @@ class AzureLab:
         except Refused as refused:
             return _error(400, refused.code, str(refused))
         return self._operations.accept(request, self._arm.side.subscription, answer)
+
+    async def _put(self, request: Request) -> object:
+        body = await request.body()
+        answered = self._guarded(lambda asked: self._write(asked, body))(request)
+        assert isinstance(answered, Awaitable)
+        return await answered
+
+    def _write(self, request: Request, body: bytes) -> Response:
+        if request.url.path.lower() != self._arm.circuit.lower():
+            return self._not_found(request.url.path)
+        client_id = self.bearers.holder(request.headers.get("authorization"))
+        return self._writes.put(request, body, client_id, _error)
 
     def _status(self, request: Request) -> Response:
         name = request.path_params["name"]

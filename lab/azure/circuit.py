@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
 
 from lab.azure.ids import JSON, PEERING, Arm, resource
 from lab.canary import canary, canary_guid
+from lab.circuit_bandwidth import CircuitBandwidth
 from lab.facts import Facts
 from network.inventory import Path
 
@@ -48,10 +50,11 @@ class Circuit:
     dead, as they do on the real service.
     """
 
-    def __init__(self, arm: Arm, facts: Facts, now: Callable[[], datetime]) -> None:
+    def __init__(self, arm: Arm, facts: Facts, now: Callable[[], datetime], bandwidth: CircuitBandwidth) -> None:
         self._arm = arm
         self._facts = facts
         self._now = now
+        self._bandwidth = bandwidth
         self._counters = ByteCounters(facts, now)
         name = arm.side.circuit
         # The service key is the one that the fabric shows on its VXCs: both know it.
@@ -64,12 +67,13 @@ class Circuit:
         side, arm = self._arm.side, self._arm
         authorization = {"authorizationKey": self._authorization_key, "authorizationUseStatus": "Available"}
         properties: JSON = {
+            "provisioningState": "Updating" if self._bandwidth.updating else "Succeeded",
             "circuitProvisioningState": "Enabled",
             "serviceProviderProvisioningState": "Provisioned",
             "serviceProviderProperties": {
                 "serviceProviderName": "Megaport",
                 "peeringLocation": side.peering_location,
-                "bandwidthInMbps": side.circuit_bandwidth_mbps,
+                "bandwidthInMbps": self._bandwidth.mbps,
             },
             "serviceKey": self._service_key,
             "stag": 100,
@@ -83,7 +87,8 @@ class Circuit:
             "peerings": [self.peering()],
         }
         sku = {"name": "Premium_MeteredData", "tier": "Premium", "family": "MeteredData"}
-        return resource(arm.circuit, "expressRouteCircuits", properties, located=True) | {"sku": sku}
+        version = {"etag": f'W/"{uuid5(NAMESPACE_URL, arm.circuit)}-{self._bandwidth.version}"'}
+        return resource(arm.circuit, "expressRouteCircuits", properties, located=True) | version | {"sku": sku}
 
     def peering(self) -> JSON:
         arm, legs = self._arm, self._arm.legs()

@@ -35,7 +35,9 @@ class Login:
             return self._error("invalid_client", 7000215, text)
         claims: dict[str, object] = {"aud": "https://management.azure.com", "appid": form["client_id"]}
         life = {"expires_in": self._bearers.life_s, "ext_expires_in": self._bearers.life_s}
-        return JSONResponse({"token_type": "Bearer", **life, "access_token": self._bearers.issue(claims)})
+        return JSONResponse(
+            {"token_type": "Bearer", **life, "access_token": self._bearers.issue(claims, form["client_id"])}
+        )
 
     def _error(self, error: str, code: int, text: str) -> Response:
         body = {

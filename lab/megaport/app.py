@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from lab.announcements import Announcements
 from lab.bearer import Bearers
+from lab.circuit_bandwidth import CircuitBandwidth
 from lab.facts import Facts
 from lab.ledger import Ledger
 from lab.megaport.answers import JSON, Answer, enveloped, error, no_such
@@ -60,16 +61,17 @@ class MegaportLab:
         token_life_s: int = 3600,
         writers: Mapping[str, str] | None = None,
         ledger: Ledger | None = None,
+        circuit: CircuitBandwidth | None = None,
     ) -> None:
         self._site, self._now = site, now
         self._writers = dict(writers or {})
         self._ledger = ledger or Ledger()
-        self.links = Sampled(facts, now)
+        self.links = Sampled(facts, now, circuit)
         self._secrets = {client_id: client_secret, **self._writers}
         self.bearers = Bearers(now, token_life_s)
         self.limit = RequestLimit(None, now)
         self.overrides: dict[str, JSON] = {}
-        self.glass, self.offers = Glass(facts, now), Offers(facts)
+        self.glass, self.offers = Glass(facts, now), Offers(self.links)
         self.counters = Counters(facts, self.links, telemetry, now)
         self.secrets = secrets_of(facts) | {self.offers.partner_key}
         events = EventLists(site, announcements or Announcements(site), now)

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from lab.canary import canary, canary_guid
-from lab.facts import Facts
 from lab.megaport.answers import JSON, Answer
 from lab.megaport.products import HOSTED_RATES, maximum_rate, number, service_key
+from lab.megaport.sampled import Keyed
 from network.inventory import Vxc
 
 CURRENCY = "EUR"
@@ -21,7 +21,7 @@ _TERM_DISCOUNT = {1: 1.0, 12: 0.9, 24: 0.85, 36: 0.8, 48: 0.78, 60: 0.75}
 class Offers:
     """Look-ups by key and by kind. `partner_key` is a service key of another company, and a secret."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Keyed) -> None:
         self._site = facts.site
         self._facts = facts
         self.partner_key = canary("partner_key", "supplier")

@@ -6,7 +6,7 @@ import hashlib
 
 from lab.canary import canary, canary_guid
 from lab.megaport.answers import JSON
-from lab.megaport.sampled import Links, Sited
+from lab.megaport.sampled import Keyed, Links, Sited
 from network.inventory import Mcr, Port, Vxc
 
 HOSTED_RATES = (50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10000)
@@ -169,10 +169,9 @@ def _end(uid: str, name: str, pop: str, vlan: int) -> JSON:
     }
 
 
-def maximum_rate(facts: Sited, vxc: Vxc) -> int:
+def maximum_rate(facts: Keyed, vxc: Vxc) -> int:
     """What the B end could take: the circuit's bandwidth, or the hosted connection's fixed tier."""
-    side = next((cloud.azure for cloud in facts.site.clouds if cloud.azure), None)
-    return side.circuit_bandwidth_mbps if vxc.b_end == "azure-key" and side else vxc.rate_mbps
+    return facts.circuit.mbps or vxc.rate_mbps if vxc.b_end == "azure-key" else vxc.rate_mbps
 
 
 def service_key(facts: Sited) -> str:

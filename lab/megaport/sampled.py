@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from lab.circuit_bandwidth import CircuitBandwidth
 from lab.facts import Facts
 from lab.megaport.rates import Rates
 from network.inventory import Site
@@ -18,7 +19,14 @@ class Sited(Protocol):
     def site(self) -> Site: ...
 
 
-class Links(Sited, Protocol):
+class Keyed(Sited, Protocol):
+    """And what the cloud's key allows in Mbps, which the cloud may raise."""
+
+    @property
+    def circuit(self) -> CircuitBandwidth: ...
+
+
+class Links(Keyed, Protocol):
     """The part of the world that the fabric's products show."""
 
     def port_up(self, port: str) -> bool: ...
@@ -30,8 +38,9 @@ class Links(Sited, Protocol):
 class Sampled:
     """`every_s` is how old a link state may be: 0 in a lab, so that drills need not wait; 300 at the real fabric."""
 
-    def __init__(self, facts: Facts, now: Callable[[], datetime]) -> None:
+    def __init__(self, facts: Facts, now: Callable[[], datetime], circuit: CircuitBandwidth | None = None) -> None:
         self.site, self.every_s = facts.site, 0.0
+        self.circuit = circuit or CircuitBandwidth(facts.site)
         self.rates = Rates(facts.site, facts, now)
         self._facts, self._now = facts, now
         self._seen: dict[tuple[str, str], tuple[datetime, bool]] = {}

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from lab.vault.leases import CloudLease, CloudLeases
-from lab.vault.setup import CLOUD_ROLE
+from lab.vault.setup import AZURE_RUN_ROLE, CLOUD_ROLE
 
 # Not forwarded: what belongs to one hop, and what our own HTTP layers write anew.
 _PER_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -75,7 +75,7 @@ class VaultFront:
         posted = request.method in ("POST", "PUT")
         await self._authorise(request, path, "update" if posted else "read")
         match path.split("/"):
-            case ["azure", "creds", role] if role == CLOUD_ROLE and not posted:
+            case ["azure", "creds", role] if role in {CLOUD_ROLE, AZURE_RUN_ROLE} and not posted:
                 lease = self._leases.issue_azure(role, _holder(request))
                 return self._issued(lease, {"client_id": lease.identity, "client_secret": lease.secret})
             case ["aws", "creds", role] if role == CLOUD_ROLE and not posted:

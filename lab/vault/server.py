@@ -103,6 +103,12 @@ class LabVault:
         lease = self._leases.valid(client_id)
         return lease is not None and lease.lease_id.startswith("azure/") and lease.secret == client_secret
 
+    def role_of(self, client_id: str) -> str:
+        """The role of the azure/ engine that a live client id came by; "" for an unknown one."""
+        lease = self._leases.valid(client_id)
+        _, _, role = (lease.lease_id if lease else "").partition("azure/creds/")
+        return role.partition("/")[0]
+
     def aws_secret(self, access_key: str) -> str | None:
         """The secret key of a live access key, to check a request's signature with."""
         lease = self._leases.valid(access_key)

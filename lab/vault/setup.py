@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 USER_CA, HOST_CA, KV, APPROLE = "ssh", "ssh-host", "secret", "approle"
-CLOUD_ROLE = "reader"  # the one role of the aws/ and azure/ engines
+CLOUD_ROLE = "reader"  # the one role of the aws/ and azure/ engines that only reads
+AZURE_RUN_ROLE = "operator"  # what a run writes to Azure with
 SERVICE = "console"  # reads, never signs for runbooks
 MAX_CERTIFICATE_TTL = "30m"
 LAB_LIFETIME = "720h"  # host certificates outlive any lab
@@ -29,6 +30,7 @@ def writes(operators: tuple[str, ...], kv: Mapping[str, Mapping[str, str]]) -> I
         yield f"{USER_CA}/roles/{role}", _user_role(principal)
     yield f"{HOST_CA}/roles/host", _host_role()
     yield _policy("interlock-read", _reading(kv))
+    yield _policy("azure-run", {f"azure/creds/{AZURE_RUN_ROLE}": {"capabilities": ["read"]}})
     for name in (SERVICE, *operators):
         yield _policy(f"ssh-read-{name}", _signing(name, READ_ROLES))
         yield _policy(f"ssh-run-{name}", _signing(name, RUN_ROLES))
@@ -63,7 +65,7 @@ def _host_role() -> dict[str, Any]:
 
 
 def _approle(name: str, *, run: bool) -> dict[str, Any]:
-    policies = ["interlock-read", f"ssh-read-{name}", *([f"ssh-run-{name}"] if run else [])]
+    policies = ["interlock-read", f"ssh-read-{name}", *([f"ssh-run-{name}", "azure-run"] if run else [])]
     return {
         "token_policies": policies,
         "token_ttl": "30m",

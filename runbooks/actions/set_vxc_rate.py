@@ -36,12 +36,13 @@ LOOK_S = 1.0  # between two reads of the VXC: it is minutes in which 500 calls a
 
 
 class Args(BaseModel):
-    """The VXC, and its new rate in Mbps."""
+    """The VXC, and its new rate in Mbps. `circuit_first`: a step of the book raises the circuit where it must."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vxc: str
     mbps: int = Field(gt=0)
+    circuit_first: bool = False
 
 
 class SetVxcRate:
@@ -61,7 +62,8 @@ class SetVxcRate:
         vxc, mbps, policy = moment.site.vxc(args["vxc"]), int(args["mbps"]), moment.site.policy
         path = next(path for path in moment.site.paths if path.vxc == vxc.name)
         since = up_since(moment.snapshot, path.session)
-        seen, port, reasons = known(moment, vxc), port_of(moment, vxc), refusals(moment, vxc, mbps)
+        seen, port = known(moment, vxc), port_of(moment, vxc)
+        reasons = refusals(moment, vxc, mbps, circuit_first=bool(args["circuit_first"]))
         if since is None:
             reasons.append(f"{path.session} is not seen established: that the change drops nothing could not be proven")
         if reasons or seen is None or port is None or since is None:

@@ -19,12 +19,13 @@ from runbooks.steady import kept_up, up_since
 
 
 class Args(BaseModel):
-    """The VXC, and its new rate in Mbps."""
+    """The VXC, and its new rate in Mbps. `circuit_first`: a step of the book raises the circuit where it must."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vxc: str
     mbps: int = Field(gt=0)
+    circuit_first: bool = False
 
 
 class ResizeFits:
@@ -50,7 +51,8 @@ class ResizeFits:
         while True:
             moment = moment_of(scene)
             steady = _steady(moment, step)
-            against = [*refusals(moment, vxc, mbps), *objections(moment, vxc, mbps), *_dropped(step, steady)]
+            refused = refusals(moment, vxc, mbps, circuit_first=bool(step.args.get("circuit_first")))
+            against = [*refused, *objections(moment, vxc, mbps), *_dropped(step, steady)]
             left_s = (deadline - moment.now).total_seconds()
             if not against or left_s <= 0 or (steady is not None and known(moment, vxc) is not None):
                 break

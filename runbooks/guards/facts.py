@@ -107,7 +107,7 @@ class Facts:
         return Move(cloud, self._ordered(before - after), self._ordered(after), moved)
 
     def _kept(self, cloud: str) -> Move:
-        """Nothing is moved on purpose: what would carry should the target's paths fail, private paths before tunnels."""
+        """Nothing is moved on purpose: what would carry should the target fail, private paths before tunnels."""
         left = [path for path in self.site.paths_of(cloud) if path.name not in self.gone]
         private = frozenset(path.name for path in left if path.kind != "vpn")
         mine = frozenset(path.name for path in self.site.paths_of(cloud)) & self.gone

@@ -19,6 +19,7 @@ class LittleFabric:
     """`reads` and `answers` are raised in turn instead of an answer; an OutcomeUnknown is raised *after* the change."""
 
     rate: int = 1000
+    most: int = 2000
     lag_s: float = 0.0
     gap_s: float = 0.0
     locked: bool = False
@@ -38,6 +39,7 @@ class LittleFabric:
         if self._coming is not None and self._at is not None and monotonic() - self._at >= self.lag_s:
             self.rate, self._coming = self._coming, None
         product = {"productUid": uid, "provisioningStatus": "LIVE", "rateLimit": self.rate, "locked": self.locked}
+        product |= {"maximumRate": self.most}
         return parse_vxc({**product, "resources": {"vll": {"rate_limit_mbps": self.rate}}}, "fabric")
 
     async def price(self, vxc: Vxc, mbps: int) -> Resize:

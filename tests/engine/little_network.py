@@ -16,6 +16,7 @@ from runbooks.model import StepDef, steps_of
 from runbooks.plan import Plan, compile_plan
 from runbooks.putback import undo_definition
 from runbooks.scene import Moment
+from tests.engine.little_circuit import LittleCircuit
 from tests.engine.little_fabric import LittleFabric
 from tests.router_text import running
 from tests.sample import NOW, REFERENCE, healthy, reference, routes, seen
@@ -118,6 +119,7 @@ class LittleScene:
         default_factory=lambda: {r.name: LittleRouter(running(SITE, r.name)) for r in SITE.routers}
     )
     the_fabric: LittleFabric = field(default_factory=LittleFabric)
+    the_circuit: LittleCircuit = field(default_factory=LittleCircuit)
     snapshot: Snapshot = field(default_factory=Snapshot)
 
     def __post_init__(self) -> None:
@@ -134,6 +136,9 @@ class LittleScene:
 
     def fabric(self) -> LittleFabric:
         return self.the_fabric
+
+    def circuit(self) -> LittleCircuit:
+        return self.the_circuit
 
     async def newer(self, revision: int, timeout_s: float) -> Snapshot:
         assert timeout_s > 0

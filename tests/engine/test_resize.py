@@ -15,7 +15,7 @@ import pytest
 from connectors.errors import NotSent as ConnectorNotSent
 from connectors.errors import OutcomeUnknown, Throttled, TooEarly, Unreachable
 from network.inventory import Site
-from network.observation import FabricPort, FabricVxc, Kind, Load, Observation, SessionHere
+from network.observation import Circuit, FabricPort, FabricVxc, Kind, Load, Observation, SessionHere
 from runbooks.actions.set_vxc_rate import SetVxcRate
 from runbooks.book import shipped
 from runbooks.checks.price_delta import PriceDelta
@@ -47,7 +47,12 @@ def site(*, gap_s: float = 0.0, settle_s: float = 0.3, b_end: str = "azure-key")
 def network(*facts: Observation, fabric: LittleFabric | None = None, of: Site | None = None) -> LittleScene:
     """The healthy site, its fabric saying what it could carry at most; `facts` stand for the last word."""
     base = [seen(Kind.VXC, vxc.name, LIVE) for vxc in SITE.vxcs]
+    base += [circuit(path.name) for path in SITE.paths if path.kind == "expressroute"]
     return LittleScene(of or site(), facts=[*base, *facts], the_fabric=fabric or LittleFabric())
+
+
+def circuit(path: str = "azure/er-primary", mbps: int | None = 2000) -> Observation:
+    return seen(Kind.CIRCUIT, path, Circuit(up=True, state="Provisioned", bandwidth_mbps=mbps))
 
 
 def planned(scene: LittleScene, mbps: int = 1500, vxc: str = "vxc-azure-a") -> Plan:
@@ -73,19 +78,20 @@ async def act(scene: LittleScene, step: StepDef, phase: Phase = "do") -> Mapping
 
 def test_the_plan_is_exactly_this_call_and_this_undo() -> None:
     plan = planned(network())
-    assert [step.id for step in plan.steps] == ["fits", "price", "rate", "soak", "code"]
-    assert plan.steps[2].lines == (f'megaport> PUT /v3/product/vxc/{UID} {{"rateLimit": 1500}}',)
-    assert plan.steps[2].undo == (f'megaport> PUT /v3/product/vxc/{UID} {{"rateLimit": 1000}}',)
+    assert [step.id for step in plan.steps] == ["fits", "price", "circuit", "rate", "soak", "code"]
+    rate = plan.steps[3]
+    assert rate.lines == (f'megaport> PUT /v3/product/vxc/{UID} {{"rateLimit": 1500}}',)
+    assert rate.undo == (f'megaport> PUT /v3/product/vxc/{UID} {{"rateLimit": 1000}}',)
     assert plan.locks == ("port:port-a", "site:reference", "vxc:vxc-azure-a")
     assert plan.touches == ("vxc-azure-a",)
-    assert "edge-1 (frr): shapes nothing: the rate is the fabric's alone" in plan.steps[2].expect
-    assert "`rate_limit = 1500`" in plan.steps[4].text
+    assert "edge-1 (frr): shapes nothing: the rate is the fabric's alone" in rate.expect
+    assert "`rate_limit = 1500`" in plan.steps[5].text
 
 
 def test_a_router_that_could_shape_is_not_said_to_shape_nothing() -> None:
     edges = tuple(router.model_copy(update={"platform": "eos"}) for router in SITE.routers)
     plan = planned(network(of=site().model_copy(update={"routers": edges})))
-    assert not [each for each in plan.steps[2].expect if "shapes" in each]
+    assert not [each for each in plan.steps[3].expect if "shapes" in each]
 
 
 def test_the_undo_has_time_for_the_gap_inside_its_window() -> None:
@@ -97,11 +103,12 @@ def test_the_undo_has_time_for_the_gap_inside_its_window() -> None:
     ("fact", "b_end", "mbps", "said"),
     [
         (LIVE, "aws-hosted-connection", 500, "cannot be resized in place. `replace-vxc vxc=vxc-azure-a mbps=500`"),
-        (LIVE, "azure-key", 2500, "above the bandwidth of circuit er-circuit, 2000 Mbps: the circuit goes up first"),
         (LIVE, "aws-hosted-vif", 2500, "above what its cloud end takes, 2000 Mbps"),
+        (LIVE, "azure-key", 11000, "no circuit has 11000 Mbps: the largest is 10000"),
         (LIVE, "azure-key", 20000, "above the speed of port-a, 10000 Mbps"),
         (LIVE, "azure-key", 1000, "has 1000 Mbps already"),
         (replace(LIVE, max_mbps=None), "azure-key", 1500, "bandwidth of circuit er-circuit is unknown"),
+        (replace(LIVE, max_mbps=1200), "azure-key", 1500, "as the fabric knows it, 1200 Mbps"),
         (replace(LIVE, locked=True), "azure-key", 1500, "vxc-azure-a is locked"),
         (replace(LIVE, waiting="SPEED_CHANGE PENDING"), "azure-key", 1500, "waits already: SPEED_CHANGE PENDING"),
         (replace(LIVE, status="CANCELLED"), "azure-key", 1500, "is CANCELLED, not LIVE"),
@@ -118,9 +125,9 @@ def test_what_cannot_be_done_in_place_is_refused_with_its_reason(
 
 
 def test_a_hosted_vif_is_resized_in_place_and_a_lower_rate_needs_no_circuit() -> None:
-    assert planned(network(of=site(b_end="aws-hosted-vif")), 1500).steps[2].lines
+    assert planned(network(of=site(b_end="aws-hosted-vif")), 1500).steps[3].lines
     nothing_said = network(seen(Kind.VXC, "vxc-azure-a", replace(LIVE, max_mbps=None)))
-    assert planned(nothing_said, 800).steps[2].lines
+    assert planned(nothing_said, 800).steps[3].lines
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(path: Path, scene: LittleScene) -> AsyncIterator[Desk]:
+async def desk(path: Path, scene: LittleScene, mbps: int = 1500) -> AsyncIterator[Desk]:
     journal = await MortalJournal.open(path, identity=here(), now=lambda: datetime.now(UTC), new_id=new_id)
     people = World()
     ports = Ports(Performer(scene), people, people, people, people)  # its guards see nothing amiss
     engine = Engine(journal, ports, now=lambda: datetime.now(UTC), boottime=monotonic, new_id=new_id)
-    plan = planned(scene)
+    plan = planned(scene, mbps)
     row = await journal.create_run(NewRun(plan.book, "1", plan.definition(), ticket="CHG1", locks=plan.locks))
     try:
         yield Desk(scene, journal, engine, row.run_id, row.fence)
