@@ -144,7 +144,14 @@ def _made(filled: Filled, moment: Moment, record: Mapping[str, Any]) -> Iterator
 
 def _left_out(filled: Filled, compiled: Compiled) -> Filled:
     """A step that has nothing to do, as the note that says why. Its kind is part of the hash, and so is its going."""
-    plain = {"kind": "note", "verb": "", "risk": "reading", "group": None, "exits": {}, "text": compiled.needless}
+    plain: dict[str, Any] = {
+        "kind": "note",
+        "verb": "",
+        "risk": "reading",
+        "group": None,
+        "exits": {},
+        "text": compiled.needless,
+    }
     return replace(filled, step=filled.step.model_copy(update=plain), guards=(), deadman_s=None)
 
 

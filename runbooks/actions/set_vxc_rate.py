@@ -156,7 +156,7 @@ class SetVxcRate:
             session, before = str(step.args["session"]), datetime.fromisoformat(step.args["since"])
             return [*lines, uptime_line(session, since.fact(Kind.SESSION_HERE, session, SessionHere), before)]
 
-        return await until_proven(scene, scene.site.policy.megaport_settle_s + MARGIN_S, prove)
+        return await until_proven(scene, scene.site.policy.megaport_settle_s + 2 * LOOK_S, prove)
 
 
 class _Reader:

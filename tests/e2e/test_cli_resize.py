@@ -46,7 +46,7 @@ def resize(cli: Cli, change: str, mbps: int) -> Result:
     ("vxc", "mbps", "code", "said"),
     [
         ("vxc-aws-a", "500", 4, "`replace-vxc vxc=vxc-aws-a mbps=500`"),
-        ("vxc-azure-a", "2500", 4, "above the bandwidth of circuit er-circuit, 2000 Mbps: the circuit goes up first"),
+        ("vxc-azure-a", "20000", 4, "no circuit has 20000 Mbps: the largest is 10000"),
         ("vxc-azure-a", "1000", 4, "vxc-azure-a has 1000 Mbps already"),
         ("vxc-azure-a", "1g", 2, "a rate in whole Mbps"),
         ("vxc-azur-a", "1500", 2, "did you mean 'vxc-azure-a'"),
@@ -115,3 +115,29 @@ def test_a_storm_of_429_in_mid_run_holds_undoes_nothing_and_ends_by_a_persons_wo
     back = cli.run("rollback", json.loads(out)["run"], "--write", "--yes", "--json")
     assert back.code == 0, back.out + back.err
     assert puts(cli) == [*before, put(1400), before[-1] if before else put(1000)]
+
+
+def test_above_the_circuit_a_second_person_is_asked_and_it_goes_up_first_and_stays(cli: Cli, change: str) -> None:
+    """The last one: a circuit never goes down again, in this lab neither."""
+    before = puts(cli)
+    waits = resize(cli, change, 2500)
+    assert waits.code == 6, waits.out + waits.err
+    run = waits.json["run"]
+    assert circuits(cli) == []
+    cli.ok("approve", run, "approve-circuit", "--as", "bob")
+    done = cli.run("resume", run, "--write", "--yes", "--json")
+    assert done.code == 0, done.out + done.err
+    assert circuits(cli) == [(5000, "azure/creds/operator")]
+    assert puts(cli) == [*before, put(2500)]
+    back = cli.run("rollback", run, "--write", "--yes", "--json")
+    assert back.code == 0, back.out + back.err
+    left = next(step for step in back.json["steps"] if step["id"] == "left")
+    assert "cannot be put back: raise the circuit of vxc-azure-a" in json.dumps(left["evidence"])
+    assert circuits(cli) == [(5000, "azure/creds/operator")]
+    assert len(puts(cli)) == len(before) + 2
+
+
+def circuits(cli: Cli) -> list[tuple[int, str]]:
+    """What Azure took, and by whose credential."""
+    writes = [write for write in LabClient(cli.lab_folder).call("ledger")["writes"] if write["where"] == "azure"]
+    return [(json.loads(write["what"].split(maxsplit=2)[2])["bandwidthInMbps"], write["by"]) for write in writes]
