@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.step_view import sends_lines
 from console.view import Cell, short
+from runbooks.planstep import LASTING
 
 if TYPE_CHECKING:
     from runbooks.plan import Plan, PlanStep
@@ -51,5 +52,5 @@ def _step(number: int, step: PlanStep) -> list[Line]:
     found += [[Cell("  guard   ", "dim"), Cell(line)] for line in step.guards]
     undo = sends_lines(step.definition["undo"])
     if step.kind == "act" and not undo:
-        return [*found, [Cell("  undo    ", "dim"), Cell("none: it cannot be put back", "degraded")]]
+        return [*found, [Cell("  undo    ", "dim"), Cell(LASTING, "degraded")]]
     return [*found, [Cell("  undo", "dim")], *([Cell("  "), *line] for line in undo)] if undo else found

@@ -10,6 +10,7 @@ from console.rundoc import approval_lines as approved
 from console.step_view import command_lines, proof_lines, proofs, sends_lines
 from console.view import Cell, span
 from runbooks.journal import Event, RunRow
+from runbooks.planstep import LASTING
 from runbooks.view import OPEN, SETTLED, Question, RunView
 
 Line = list[Cell]
@@ -21,7 +22,7 @@ def undo_lines(view: RunView) -> list[Line]:
     for step in reversed(view.steps):
         if step.do.attempts and step.undo.state not in SETTLED:
             lines.append([Cell(f"{step.id}  ", "strong"), Cell(step.title, "dim")])
-            lines += sends_lines(step.spec.undo)
+            lines += [[Cell(f"  {LASTING}", "degraded")]] if step.spec.lasting else sends_lines(step.spec.undo)
     return lines or [[Cell("nothing was sent yet: the run only ends")]]
 
 

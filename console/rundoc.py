@@ -8,6 +8,7 @@ from typing import Any
 from console.status import SCHEMA, stamp
 from runbooks.journal import Event, RunRow
 from runbooks.plan import Plan, shown
+from runbooks.planstep import LASTING
 from runbooks.view import GuardSeen, RunView, StepView, Timer
 
 #: A restore that nothing gated waits for its second person.
@@ -205,7 +206,8 @@ def undo_lines(row: RunRow, view: RunView) -> list[str]:
     begun = [step for step in reversed(view.steps) if step.do.attempts]
     lines = [f"abort of {row.run_id} undoes, in this order:" if begun else f"{row.run_id} has sent nothing yet"]
     for step in begun:
-        lines += [f"  {step.id}: {step.title}", *(f"    {line}" for line in shown(step.spec.undo))]
+        stays = [LASTING] if step.spec.lasting else shown(step.spec.undo)
+        lines += [f"  {step.id}: {step.title}", *(f"    {line}" for line in stays)]
     return lines
 
 
@@ -232,7 +234,7 @@ def plan_text(plan: Plan) -> str:
         lines += [f"    {line}" for line in step.lines]
         lines += [f"    expect  {line}" for line in step.expect]
         lines += [f"    guard   {line}" for line in step.guards]
-        lines += [f"    undo    {line}" for line in step.undo]
+        lines += [f"    undo    {line}" for line in step.undo or ([LASTING] if step.kind == "act" else [])]
         lines += [f"    {step.text}"] if step.text else []
     return "\n".join(lines)
 

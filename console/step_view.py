@@ -26,6 +26,7 @@ _MARKS: Mapping[str, tuple[str, str]] = {
     "failed": ("X", "down"),
     "done": ("=", "up"),
     "skipped": ("-", "dim"),
+    "left": ("!", "degraded"),
     "undone": ("<", "up"),
 }
 
@@ -51,7 +52,8 @@ def current(view: RunView) -> StepView | None:
         return next((step for step in reversed(view.steps) if step.started), None)
     if view.direction == "rollback":
         undoing = [step for step in reversed(view.steps) if step.do.attempts]
-        return next((step for step in undoing if step.undo.state not in SETTLED), undoing[-1] if undoing else None)
+        left = (step for step in undoing if step.undo.state not in SETTLED and not step.stays)
+        return next(left, undoing[-1] if undoing else None)
     return next((step for step in view.steps if step.do.state not in SETTLED), view.steps[-1] if view.steps else None)
 
 
@@ -64,7 +66,7 @@ def step_lines(view: RunView, now: datetime, width: int) -> list[Line]:
 def _step_line(number: int, step: StepView, now: datetime, width: int, *, here: bool) -> Line:
     state = step.state.removeprefix("undo ")
     mark, tone = _MARKS.get(state, ("·", "dim"))
-    right = _elapsed(step, now) if state not in {"failed", "unknown", "skipped", "undone"} else state
+    right = _elapsed(step, now) if state not in {"failed", "unknown", "skipped", "undone", "left"} else state
     room = max(width - 3 - len(right), 4)
     title = step.title if len(step.title) + 2 <= room else step.id
     shown = f"{number} {title}" if len(title) + 2 <= room else title[:room]

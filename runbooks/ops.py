@@ -230,7 +230,7 @@ def _forward(view: RunView, step: StepView) -> Op:
 def _next_undo(view: RunView) -> Op:
     """Undo in reverse exactly what has an intent: what never had one was never done."""
     undoable = (step for step in reversed(view.steps) if step.do.attempts)
-    step = next((step for step in undoable if step.undo.state not in SETTLED and not _stays(step)), None)
+    step = next((step for step in undoable if step.undo.state not in SETTLED and not step.stays), None)
     if step is None:
         return Close("ROLLED_BACK", view.reason, _left(view))
     if step.undo.state == "acted":
@@ -242,15 +242,10 @@ def _next_undo(view: RunView) -> Op:
     return Observe(step.id, "undo", step.undo.attempts, step.settled_at)
 
 
-def _stays(step: StepView) -> bool:
-    """It was seen to be in place, and nothing puts it back: that was known and approved before it was done."""
-    return step.undo.state == "due" and step.spec.lasting
-
-
 def _left(view: RunView) -> str:
     """What an undone run leaves, and why; "" when nothing."""
     decided = ", ".join(step.id for step in view.steps if step.undo.state == "skipped")
-    lasting = ", ".join(f"{step.id} ({step.title})" for step in view.steps if _stays(step))
+    lasting = ", ".join(f"{step.id} ({step.title})" for step in view.steps if step.stays)
     return "; ".join(
         f"{why}: {left}"
         for why, left in (("left in place by decision", decided), ("left in place, it cannot be put back", lasting))

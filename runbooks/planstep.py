@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Send = Mapping[str, Any]
+#: What a person reads in the place of an undo that there is not.
+LASTING = "none: it cannot be put back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,14 @@ class StepView:
         """One word for a list: the phase that was last worked on, undo's words told apart."""
         if self.undo.state == "pending":
             return self.do.state
+        if self.stays:
+            return "left"
         return "undone" if self.undo.state == "done" else f"undo {self.undo.state}"
+
+    @property
+    def stays(self) -> bool:
+        """It was seen to be in place, and nothing puts it back: that was known and approved before it was done."""
+        return self.undo.state == "due" and self.spec.lasting
 
     def phase(self, phase: Phase) -> PhaseView:
         return self.do if phase == "do" else self.undo

@@ -13,11 +13,15 @@ import pytest
 
 from connectors.errors import NotSent as ConnectorNotSent
 from connectors.errors import OutcomeUnknown, Unreachable
+from console.plan_view import lines
+from console.run_words import undo_lines as said_before_an_abort
+from console.rundoc import plan_text, undo_lines
 from network.observation import Kind
 from runbooks.actions.set_circuit_bandwidth import SetCircuitBandwidth
 from runbooks.effects import NotSent
 from runbooks.model import StepDef, steps_of
 from runbooks.plan import Plan
+from runbooks.planstep import LASTING
 from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan
 from tests.engine.little_circuit import LittleCircuit
@@ -95,6 +99,13 @@ def test_nothing_is_raised_for_a_rate_that_would_not_be_taken_or_for_a_guess() -
         planned(network(circuit(mbps=None)), 2500)
     with pytest.raises(CannotPlan, match="no circuit has 2500 Mbps: the largest is 2000"):
         planned(large(policy={"circuit_bandwidths_mbps": (1000, 2000)}), 2500)
+
+
+def test_whoever_reads_the_plan_is_told_that_it_stays() -> None:
+    plan = planned(large(), 2500)
+    assert f"    undo    {LASTING}" in plan_text(plan)
+    assert LASTING in str(lines(plan, "CHG1"))
+    assert LASTING not in plan_text(planned(large(), 1500))
 
 
 def test_a_linked_undo_puts_the_rate_back_and_says_what_stays() -> None:
@@ -178,10 +189,16 @@ async def test_circuit_then_rate_and_a_rollback_leaves_the_circuit_and_says_so(t
     async with approved(tmp_path / "journal.db", scene) as run:
         view = await run.drive()
         assert (view.state, view.question and view.question.step) == ("NEEDS_DECISION", "rate")
+        for told in (str(undo_lines(await run.journal.run(run.run), view)), str(said_before_an_abort(view))):
+            assert told.index("rateLimit") < told.index(LASTING)
         scene.the_fabric.reads.clear()
         scene.the_fabric.after_set = None
         back = await run.decide(view, "rollback")
         assert back.state == "ROLLED_BACK"
+        assert {step.id: step.state for step in back.steps if step.kind == "act"} == {
+            "circuit": "left",
+            "rate": "undone",
+        }
         assert back.why.startswith("left in place, it cannot be put back: circuit (raise the circuit of vxc-azure-a")
         assert (scene.the_circuit.ledger, scene.the_fabric.ledger) == ([5000], [2500, 1000])
 
