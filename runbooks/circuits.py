@@ -40,6 +40,8 @@ def growth(moment: Moment, vxc: Vxc, mbps: int) -> Growth | None:
     path = next(path for path in moment.site.paths if path.vxc == vxc.name)
     told = moment.snapshot.fresh(Kind.CIRCUIT, path.name, Circuit, moment.now)
     if told is None or told.bandwidth_mbps is None:
+        if seen is not None and seen.max_mbps is not None and mbps <= seen.max_mbps:
+            return Growth(side.circuit, seen.max_mbps, seen.max_mbps)  # the fabric has it from the circuit's key
         unknown = f"the bandwidth of circuit {side.circuit} is unknown"
         raise CannotPlan(f"{unknown}: whether {vxc.name} may have {mbps} Mbps cannot be said")
     if mbps <= told.bandwidth_mbps:

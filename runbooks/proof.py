@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from network.health import SiteHealth
@@ -33,6 +33,21 @@ def finding(lines: Sequence[Line], word: str = "expected") -> Finding:
     seen_otherwise = any(each["ok"] is False for each in lines)
     ok = True if lines and not missing else False if seen_otherwise else None
     return Finding(ok=ok, reason="; ".join(missing), evidence={"expected": list(lines)})
+
+
+class Paced:
+    """What a system is asked for no oftener than it can bear: every `every_s`, however often somebody looks."""
+
+    def __init__(self, every_s: float, read: Callable[[], Awaitable[list[Line]]]) -> None:
+        self._every, self._read = timedelta(seconds=every_s), read
+        self._at: datetime | None = None
+        self._lines: list[Line] = []
+
+    async def lines(self, now: datetime) -> list[Line]:
+        """Expected beside actual, as last read."""
+        if self._at is None or now - self._at >= self._every:
+            self._at, self._lines = now, await self._read()
+        return self._lines
 
 
 async def until_proven(scene: Scene, timeout_s: float, prove: Prove, word: str = "expected") -> Finding:

@@ -131,7 +131,7 @@ class AzureLab:
             acts |= hub_actions(arm, self._hub, tests)
         return by_address(reads), by_address(acts)
 
-    def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], object]:
+    def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             self.asked[request.url.path.lower()] += 1
             response = self._refusal(request) or self._throttle(request) or answer(request)
@@ -209,11 +209,9 @@ class AzureLab:
             return _error(400, refused.code, str(refused))
         return self._operations.accept(request, self._arm.side.subscription, answer)
 
-    async def _put(self, request: Request) -> object:
+    async def _put(self, request: Request) -> Response:
         body = await request.body()
-        answered = self._guarded(lambda asked: self._write(asked, body))(request)
-        assert isinstance(answered, Awaitable)
-        return await answered
+        return await self._guarded(lambda asked: self._write(asked, body))(request)
 
     def _write(self, request: Request, body: bytes) -> Response:
         if request.url.path.lower() != self._arm.circuit.lower():

@@ -19,7 +19,7 @@ from runbooks.circuits import growth
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
-from runbooks.proof import Line, line, until_proven
+from runbooks.proof import Line, Paced, line, until_proven
 from runbooks.resizing import refusals
 from runbooks.scene import CannotPlan, Compiled, Moment, Scene
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 CALL_S = 40.0  # for the calls of one act: a login, a read, and the change
 WINDOW_S = 20.0  # for the login and the read that come before the send
-LOOK_S = 1.0  # between two reads
+LOOK_S = 1.0  # between two reads, and no more than
+LOOKS = 100  # of them while it settles: both systems count their calls
 SUCCEEDED = "Succeeded"
 
 
@@ -109,7 +110,7 @@ class SetCircuitBandwidth:
 
     async def observe(self, scene: Scene, step: StepDef) -> Seen:
         """Read it back until it is certain: what was accepted, or lost on the way, may come as long as it may take."""
-        ends = _now() + scene.site.policy.circuit_settle_s
+        ends, every_s = _now() + scene.site.policy.circuit_settle_s, _every_s(scene)
         while True:
             over = _now() >= ends
             try:
@@ -120,15 +121,24 @@ class SetCircuitBandwidth:
             else:
                 if over or (seen.bandwidth_mbps == step.args["to"] and seen.provisioning_state == SUCCEEDED):
                     return _seen(step, seen)
-            await asyncio.sleep(max(0.0, min(LOOK_S, ends - _now())))
+            await asyncio.sleep(max(0.0, min(every_s, ends - _now())))
 
     async def verify(self, scene: Scene, step: StepDef, phase: Phase) -> Finding:  # noqa: ARG002 -- same
         """Recorded, through, and known to the fabric: before that a higher rate would be refused."""
 
-        async def prove(since: Snapshot) -> list[Line]:  # noqa: ARG001 -- it is read here, not taken from a poll
+        async def read() -> list[Line]:
             return [*await _recorded(scene, step), await _known_to_fabric(scene, step)]
 
+        told = Paced(_every_s(scene), read)
+
+        async def prove(since: Snapshot) -> list[Line]:  # noqa: ARG001 -- it is read here, not taken from a poll
+            return await told.lines(scene.now())
+
         return await until_proven(scene, scene.site.policy.circuit_settle_s, prove)
+
+
+def _every_s(scene: Scene) -> float:
+    return max(LOOK_S, scene.site.policy.circuit_settle_s / LOOKS)
 
 
 async def _recorded(scene: Scene, step: StepDef) -> list[Line]:

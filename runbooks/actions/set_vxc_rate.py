@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +21,7 @@ from network.snapshot import Snapshot
 from runbooks.declares import Declaration
 from runbooks.effects import Finding, NotSent, Seen
 from runbooks.model import Phase, StepDef
-from runbooks.proof import Line, line, until_proven
+from runbooks.proof import Line, Paced, line, until_proven
 from runbooks.resizing import known, port_of, refusals, unshaped, weighed
 from runbooks.scene import CannotPlan, Compiled, Fabric, Moment, Scene
 from runbooks.steady import up_since, uptime_line
@@ -147,10 +147,11 @@ class SetVxcRate:
 
         As long as the fabric may take: what is not so by then will not become so by itself.
         """
-        reader = _Reader(scene.fabric(), step.args["uid"])
+        uid, name = str(step.args["uid"]), str(step.args["vxc"])
+        told = Paced(LOOK_S, lambda: _read(scene.fabric(), uid, name, _mbps(step, phase)))
 
         async def prove(since: Snapshot) -> list[Line]:
-            lines = await reader.lines(step, _mbps(step, phase), scene.now())
+            lines = await told.lines(scene.now())
             if _restores(step, phase):
                 return lines  # the baseline is the rate; what became of the session meanwhile is no part of it
             session, before = str(step.args["session"]), datetime.fromisoformat(step.args["since"])
@@ -159,43 +160,20 @@ class SetVxcRate:
         return await until_proven(scene, scene.site.policy.megaport_settle_s + 2 * LOOK_S, prove)
 
 
-class _Reader:
-    """Reads a VXC no oftener than the fabric can bear."""
-
-    def __init__(self, fabric: Fabric, uid: str) -> None:
-        self._fabric, self._uid = fabric, uid
-        self._at: datetime | None = None
-        self._lines: list[Line] = []
-
-    async def lines(self, step: StepDef, wanted: int, now: datetime) -> list[Line]:
-        """Expected beside actual, as last read."""
-        if self._at is None or now - self._at >= timedelta(seconds=LOOK_S):
-            self._at = now
-            self._lines = await self._read(str(step.args["vxc"]), wanted)
-        return self._lines
-
-    async def _read(self, name: str, wanted: int) -> list[Line]:
-        want = f"{wanted} Mbps"
-        try:
-            seen = await self._fabric.vxc(self._uid)
-        except InterlockError as error:
-            return [line(f"{name} recorded", want, f"could not be read: {error}", ok=None)]
-        effective = seen.effective_mbps
-        return [
-            line(f"{name} recorded", want, f"{seen.rate_limit} Mbps", ok=seen.rate_limit == wanted),
-            line(
-                f"{name} effective",
-                want,
-                "unknown" if effective is None else f"{effective} Mbps",
-                ok=None if effective is None else effective == wanted,
-            ),
-            line(
-                f"{name} service",
-                "LIVE",
-                "; ".join(seen.against_change) or seen.provisioning_status,
-                ok=not seen.against_change,
-            ),
-        ]
+async def _read(fabric: Fabric, uid: str, name: str, wanted: int) -> list[Line]:
+    """The VXC as the fabric has it, beside what it should be."""
+    want = f"{wanted} Mbps"
+    try:
+        seen = await fabric.vxc(uid)
+    except InterlockError as error:
+        return [line(f"{name} recorded", want, f"could not be read: {error}", ok=None)]
+    mbps, against = seen.effective_mbps, "; ".join(seen.against_change)
+    told, effective = ("unknown", None) if mbps is None else (f"{mbps} Mbps", mbps == wanted)
+    return [
+        line(f"{name} recorded", want, f"{seen.rate_limit} Mbps", ok=seen.rate_limit == wanted),
+        line(f"{name} effective", want, told, ok=effective),
+        line(f"{name} service", "LIVE", against or seen.provisioning_status, ok=not against),
+    ]
 
 
 def _put(uid: str, mbps: int) -> dict[str, Any]:

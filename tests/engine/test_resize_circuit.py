@@ -97,6 +97,7 @@ def test_nothing_is_raised_for_a_rate_that_would_not_be_taken_or_for_a_guess() -
         planned(locked, 2500)
     with pytest.raises(CannotPlan, match="the bandwidth of circuit er-circuit is unknown"):
         planned(network(circuit(mbps=None)), 2500)
+    assert planned(network(circuit(mbps=None)), 1500).steps[2].kind == "note", "the fabric knows enough"
     with pytest.raises(CannotPlan, match="no circuit has 2500 Mbps: the largest is 2000"):
         planned(large(policy={"circuit_bandwidths_mbps": (1000, 2000)}), 2500)
 
