@@ -221,7 +221,7 @@ def lines(sends: Sequence[Mapping[str, Any]]) -> Sends:
 def _seen(send: Mapping[str, Any]) -> list[tuple[str, str]]:
     """One command as the ledger has it."""
     if "put" in send:
-        return [(send["system"], str(send["json"]["rateLimit"]))]
+        return [(send["system"], str(send["json"].get("rateLimit", send["put"])))]
     return [(send["router"], line) for line in send.get("configure") or [send["exec"]]]
 
 

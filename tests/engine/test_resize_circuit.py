@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +24,12 @@ from runbooks.plan import Plan
 from runbooks.planstep import LASTING
 from runbooks.putback import undo_definition
 from runbooks.scene import CannotPlan
+from tests.engine.library_runs import Fate, Sends, Stage
 from tests.engine.little_circuit import LittleCircuit
-from tests.engine.little_device import MortalJournal, here, new_id
+from tests.engine.little_device import Died, MortalJournal, here, new_id
 from tests.engine.little_fabric import WHERE, LittleFabric
 from tests.engine.little_network import LittleScene, allowed
+from tests.engine.test_library_kills import recover
 from tests.engine.test_resize import LIVE, circuit, network, planned, site
 from tests.engine.test_resize_engine import Desk, desk
 from tests.sample import seen
@@ -171,16 +173,21 @@ async def test_a_fabric_that_does_not_know_it_yet_is_no_proof() -> None:
 # -- the run
 
 
+async def approve(path: Path, run: str) -> None:
+    """Bob's word."""
+    bob = await MortalJournal.open(path, identity=here("bob"), now=lambda: datetime.now(UTC), new_id=new_id)
+    sha = (await bob.run(run)).definition_sha
+    await bob.append(run, "cmd.approve", data={"definition_sha": sha}, step="approve-circuit")
+    await bob.close()
+
+
 @asynccontextmanager
 async def approved(path: Path, scene: LittleScene) -> AsyncIterator[Desk]:
-    """A run that waits for a second person, and then has bob's word."""
+    """A run that waits for a second person, and then has his word."""
     async with desk(path, scene, 2500) as alice:
         assert (await alice.drive()).state == "WAITING"
         assert scene.the_circuit.ledger == []
-        bob = await MortalJournal.open(path, identity=here("bob"), now=lambda: datetime.now(UTC), new_id=new_id)
-        sha = (await bob.run(alice.run)).definition_sha
-        await bob.append(alice.run, "cmd.approve", data={"definition_sha": sha}, step="approve-circuit")
-        await bob.close()
+        await approve(path, alice.run)
         yield alice
 
 
@@ -221,3 +228,45 @@ async def test_a_rollback_of_a_circuit_that_was_never_raised_leaves_nothing(tmp_
         back = await run.decide(view, "rollback")
         assert (back.state, back.why) == ("ROLLED_BACK", "")
         assert scene.the_circuit.ledger == []
+
+
+class At(Fate):
+    """Dies at a moment by its name, and stays dead."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(None)
+        self.fatal_name = name
+
+    def __call__(self, name: str) -> None:
+        if self.name or name == self.fatal_name:
+            self.name = self.name or name
+            raise Died(name)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "before entry act.intent circuit",
+        "after entry act.intent circuit",
+        "before a send of do circuit",
+        "after do circuit",
+        "after entry act.result circuit",
+        "before entry verify.ok circuit",
+        "after entry verify.ok circuit",
+    ],
+)
+async def test_killed_around_it_the_next_console_reaches_the_goal_and_nothing_is_sent_twice(
+    tmp_path: Path, moment: str
+) -> None:
+    stage, fate = Stage("resize-vxc", large()), At(moment)
+    stage.plan = planned(stage.scene, 2500)
+    async with stage.console(tmp_path / "j.db", fate=fate, dead=True) as (journal, engine):
+        row = await journal.create_run(stage.new_run)
+        await approve(tmp_path / "j.db", row.run_id)
+        with suppress(Died):
+            await engine.drive(row.run_id, row.fence)
+    assert fate.name == moment
+    async with stage.console(tmp_path / "j.db", "carol") as (journal, engine):
+        view = await recover(journal, engine, row.run_id, await journal.claim(row.run_id), Sends())
+    assert view.state == "COMPLETED"
+    assert (stage.scene.the_circuit.ledger, stage.scene.the_fabric.ledger) == ([5000], [2500])
