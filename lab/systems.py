@@ -256,7 +256,8 @@ def ci_names(site: Site) -> list[str]:
         site.routers,
         site.clouds,
     )
-    return [thing.name for table in tables for thing in table]
+    circuits = [cloud.azure.circuit for cloud in site.clouds if cloud.azure]
+    return [*(thing.name for table in tables for thing in table), *circuits]
 
 
 def _refuse_vault(_request: Request, status: int) -> Response:
