@@ -172,7 +172,8 @@ async def test_bgp_availability_degrades_a_leg_whose_session_is_up_and_never_tak
     assert isinstance(primary, Circuit)
     assert (primary.up, primary.degraded) == (True, True)
     assert "BGP availability 0 % although its session is up" in primary.state
-    assert secondary == Circuit(up=True, state="circuit Enabled, provider Provisioned, peering Enabled, layer 2 up")
+    fine = "circuit Enabled, provider Provisioned, peering Enabled, layer 2 up"
+    assert secondary == Circuit(up=True, state=fine, bandwidth_mbps=2000)
     cloud.lab.metrics.worked_on.clear()
     assert not (await cloud.collect())[Kind.CIRCUIT, PRIMARY].fact.degraded  # type: ignore[attr-defined] # a Circuit
 
