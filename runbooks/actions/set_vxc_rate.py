@@ -83,7 +83,6 @@ class SetVxcRate:
                 "status": seen.status,
                 "locked": [seen.locked, port.locked],
                 "waiting": seen.waiting,
-                "max_mbps": seen.max_mbps,
             },
             args={
                 "uid": vxc.uid,

@@ -18,13 +18,15 @@ from console.run_words import undo_lines as said_before_an_abort
 from console.rundoc import plan_text, undo_lines
 from network.observation import Kind
 from runbooks.actions.set_circuit_bandwidth import SetCircuitBandwidth
+from runbooks.book import shipped
 from runbooks.effects import NotSent
 from runbooks.model import StepDef, steps_of
 from runbooks.plan import Plan
 from runbooks.planstep import LASTING
 from runbooks.putback import undo_definition
+from runbooks.relied import moved_since
 from runbooks.scene import CannotPlan
-from tests.engine.library_runs import Fate, Sends, Stage
+from tests.engine.library_runs import Fate, Stage
 from tests.engine.little_circuit import LittleCircuit
 from tests.engine.little_device import Died, MortalJournal, here, new_id
 from tests.engine.little_fabric import WHERE, LittleFabric
@@ -32,7 +34,7 @@ from tests.engine.little_network import LittleScene, allowed
 from tests.engine.test_library_kills import recover
 from tests.engine.test_resize import LIVE, circuit, network, planned, site
 from tests.engine.test_resize_engine import Desk, desk
-from tests.sample import seen
+from tests.sample import REFERENCE, seen
 
 VERB = SetCircuitBandwidth()
 #: What the circuit's new bandwidth takes in these tests to be recorded, at most.
@@ -91,6 +93,16 @@ def test_where_it_is_not_needed_the_plan_has_a_note_in_its_place(mbps: int, b_en
 def test_a_circuit_that_grew_meanwhile_voids_the_plan() -> None:
     grown = network(circuit(mbps=5000), seen(Kind.VXC, "vxc-azure-a", replace(LIVE, max_mbps=5000)))
     assert planned(grown, 2500).hash != planned(large(), 2500).hash
+
+
+def test_a_circuit_that_the_run_itself_has_raised_voids_nothing() -> None:
+    plan, text = planned(large(), 2500), REFERENCE.read_text()
+    grown = network(circuit(mbps=5000), seen(Kind.VXC, "vxc-azure-a", replace(LIVE, max_mbps=5000)))
+    frozen, book = plan.definition(), shipped("resize-vxc")
+    assert moved_since(frozen, book, grown.moment(), text, ["circuit"]) == []
+    assert moved_since(frozen, book, grown.moment(), text, []) != [], "before it has begun it is somebody else's doing"
+    other = network(circuit(mbps=5000), seen(Kind.VXC, "vxc-azure-a", replace(LIVE, max_mbps=5000, rate_mbps=900)))
+    assert moved_since(frozen, book, other.moment(), text, ["circuit"]) == ["rate mbps of rate: 1000 → 900"]
 
 
 def test_nothing_is_raised_for_a_rate_that_would_not_be_taken_or_for_a_guess() -> None:
@@ -267,6 +279,6 @@ async def test_killed_around_it_the_next_console_reaches_the_goal_and_nothing_is
             await engine.drive(row.run_id, row.fence)
     assert fate.name == moment
     async with stage.console(tmp_path / "j.db", "carol") as (journal, engine):
-        view = await recover(journal, engine, row.run_id, await journal.claim(row.run_id), Sends())
+        view, _ = await recover(journal, engine, row.run_id, await journal.claim(row.run_id))
     assert view.state == "COMPLETED"
     assert (stage.scene.the_circuit.ledger, stage.scene.the_fabric.ledger) == ([5000], [2500])
