@@ -64,7 +64,8 @@ def long_count(probes: Sequence[Probe], dead: int) -> Sequence[Probe]:
     """The newest probes that belong together.
 
     What lies before an outage (`dead` lost in a row), or before a stretch without loss that proves the loss over, says
-    nothing of the path now.
+    nothing of the path now. But on a path that was lossy before it, `dead` in a row are more of the same: it is not
+    sound again with the first answer.
     """
     start = lost = run = clean = 0
     for place, probe in enumerate(probes):
@@ -73,7 +74,8 @@ def long_count(probes: Sequence[Probe], dead: int) -> Sequence[Probe]:
             continue
         clean += 1
         over = clean * lost >= CLEAN * max(place + 1 - start - clean, LEAST_SEEN)
-        if run >= dead or over:
+        was_sound = (lost - run) * LEAST_SEEN <= place - run - start
+        if over or (run >= dead and was_sound):
             start, lost = place, 0
         run = 0
     return probes[len(probes) if run >= dead else start :]

@@ -44,9 +44,19 @@ def test_a_reflector_that_began_anew_divides_nothing_there() -> None:
 
 
 def test_an_outage_and_what_lies_before_it_do_not_count_as_grey() -> None:
-    assert len(long_count(probes("." * 30 + "o.o.o." + "o" * 5 + "." * 7), DEAD)) == 7
+    assert len(long_count(probes("." * 30 + "o" + "." * 9 + "o" * 5 + "." * 7), DEAD)) == 7
     assert len(long_count(probes("." * 30 + "o" * 5), DEAD)) == 0
     assert len(long_count(probes("." * 30 + "o" * 4 + "." * 7), DEAD)) == 41
+
+
+def test_on_a_lossy_path_many_lost_in_a_row_are_more_of_the_same() -> None:
+    assert len(long_count(probes("." * 30 + "o.o.o." + "o" * 5 + "." * 7), DEAD)) == 48
+    dice = random.Random(7)
+    fates = "." * 40 + "".join("o" if dice.random() < 0.64 else "." for _ in range(1000))
+    answered = [at for at in range(80, len(fates)) if fates[at - 1] == "."]
+    told = [long_count(probes(fates[max(0, at - 300) : at]), DEAD) for at in answered]
+    enough = [len(seen) >= 10 and sum(probe.rtt_ms is None for probe in seen) >= 3 for seen in told]
+    assert all(enough), "it never looks sound because one probe came back"
 
 
 def test_a_long_enough_stretch_without_loss_ends_it() -> None:
