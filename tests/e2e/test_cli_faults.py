@@ -40,7 +40,7 @@ def all_told(document: Document) -> bool:
 def test_all_systems_at_once_say_so_while_the_routers_stay_live(lab: Cli, watch: Observer, fault: str) -> None:
     watch.until("whole before", whole, BACK_WITHIN_S)
     for system in SYSTEMS:
-        lab.ok("lab", "fail", system, "--fault", fault)
+        lab.ask_lab("fail", thing=system, fault=fault)
     _, seen = watch.until(f"all systems tell of {fault}", all_told, TOLD_WITHIN_S)
     for name in SYSTEMS:
         assert source(seen, name)["error"], name
@@ -56,6 +56,5 @@ def test_all_systems_at_once_say_so_while_the_routers_stay_live(lab: Cli, watch:
     )
     assert not whole(later)
     assert path(later, "azure/er-primary")["layers"]["bgp_here"] == "up"
-    for system in SYSTEMS:
-        lab.ok("lab", "heal", system)
+    lab.heal()
     watch.until("whole again, without a restart", whole, BACK_WITHIN_S)
