@@ -89,6 +89,20 @@ class Cli:
         assert result.code == 0, f"{args} ended {result.code}:\n{result.out}\n{result.err}"
         return result
 
+    def looked(self, *args: str, holds: Callable[[Result], Any]) -> Result:
+        """A command's look at the network, once it shows this: on a busy machine one look may come too early."""
+        results: list[Result] = []
+
+        def look() -> Result | None:
+            results.append(self.run(*args))
+            return results[-1] if holds(results[-1]) else None
+
+        try:
+            found: Result = until(" ".join(args), look, DEADLINE_S)
+        except pytest.fail.Exception as late:
+            raise AssertionError(f"{late}\n{results[-1].out}\n{results[-1].err}") from None
+        return found
+
     def start(self, *args: str) -> subprocess.Popen[str]:
         """Start a command and leave it running; the caller ends it, and may write to it."""
         return subprocess.Popen(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Observer, cloud, lab_up
+from tests.e2e.embedded_lab import Cli, Observer, Result, cloud, lab_up
 
 pytestmark = pytest.mark.vault
 
@@ -66,13 +66,17 @@ def test_a_wrong_thing_or_action_is_bad_usage_with_the_nearest_name(cli: Cli) ->
 
 
 def test_routes_show_the_choice_its_candidates_and_the_way_back(cli: Cli) -> None:
-    rows = cli.ok("routes", "--json").json["routes"]
+    def ways_back(seen: Result) -> list[list[str]]:
+        rows = [row for row in seen.json["routes"] if row["prefix"] == "10.10.0.0/16"]
+        return [paths for row in rows for paths in [each["paths"] for each in row["chosen"]][:1]]
+
+    wanted = [["azure/er-primary"], ["aws/dx-1"]]
+    rows = cli.looked("routes", "--json", holds=lambda seen: ways_back(seen) == wanted).json["routes"]
     out = next(row for row in rows if row["prefix"] == "10.50.0.0/16")
     first = next(each for each in out["chosen"] if each["router"] == "edge-1")
     assert (first["path"], first["why"], first["stale"]) == ("azure/er-primary", "Local Pref", False)
     assert {each["session"] for each in out["candidates"]} >= {"er-primary", "er-secondary", "ibgp", "vpn-azure-1"}
     back = [row for row in rows if row["prefix"] == "10.10.0.0/16"]
-    assert [row["chosen"][0]["paths"] for row in back] == [["azure/er-primary"], ["aws/dx-1"]]
     assert {each["as_path"] for each in back[0]["accepted"]} == {"65010", "65010 65010 65010"}
     text = cli.ok("routes", "azure/er-primary").out
     assert "> edge-1  er-primary" in text

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.embedded_lab import BINARY, Cli, Document, Observer, alert, cloud, lab_up, path, source
+from tests.e2e.embedded_lab import BINARY, Cli, Document, Observer, Result, alert, cloud, lab_up, path, source
 
 pytestmark = pytest.mark.vault
 
@@ -90,8 +90,7 @@ def fail(lab: Cli, *words: str) -> float:
 
 
 def test_a_healthy_site_has_every_field_of_the_contract_in_its_order(lab: Cli) -> None:
-    result = lab.run("status", "--json")
-    assert result.code == 0, result.out + result.err
+    result = lab.looked("status", "--json", holds=lambda seen: seen.code == 0)
     assert "using the lab's site" in result.err
     seen = result.json
     assert (seen["schema"], seen["site"], seen["mode"], seen["verdict"]) == (1, "reference", "lab", "healthy")
@@ -173,10 +172,12 @@ def on_terminal(lab: Cli, *args: str, env: Mapping[str, str] | None = None) -> C
 def test_tables_of_paths_and_sessions(lab: Cli) -> None:
     rows = lab.ok("paths", "--json").json
     assert (rows["schema"], [row["name"] for row in rows["paths"]]) == (1, ALL_PATHS)
-    session = lab.ok("sessions", "er-primary", "--json").json["sessions"]
-    assert [(s["name"], s["router"], s["state"], s["peer_asn"]) for s in session] == [
-        ("er-primary", "edge-1", "Established", 12076)
-    ]
+
+    def told(seen: Result) -> list[tuple[str, ...]]:
+        return [(s["name"], s["router"], s["state"], s["peer_asn"]) for s in seen.json["sessions"]]
+
+    wanted = [("er-primary", "edge-1", "Established", 12076)]
+    lab.looked("sessions", "er-primary", "--json", holds=lambda seen: told(seen) == wanted)
     for command, word in (("paths", "azure/er-primry"), ("sessions", "er-primry")):
         wrong = lab.run(command, word)
         assert wrong.code == 2
@@ -297,9 +298,7 @@ def test_a_silent_port_is_seen_within_a_second_and_a_half(lab: Cli, rested: Obse
     assert told_once["severity"] == "critical"
     moved = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
     rested.until("both clouds, both ways, on port-b", lambda d: carried(d) == moved == returned(d), since=broken)
-    once = lab.run("status", "--json")
-    assert once.code == 3
-    assert once.json["verdict"] == "degraded"
+    lab.looked("status", "--json", holds=lambda seen: (seen.code, seen.json["verdict"]) == (3, "degraded"))
 
 
 SECONDARY: Ways = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
