@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -93,11 +94,12 @@ class BareStation:
 
     def _read(self) -> None:
         decoder = Decoder()
-        while chunk := self._socket.recv(65536):
-            at = time.monotonic()
-            for message in decoder.feed(chunk):
-                if isinstance(message, PeerDown):
-                    self.downs.setdefault(message.peer.address, at)
+        with contextlib.suppress(ConnectionResetError):  # the router may end first, with its lab
+            while chunk := self._socket.recv(65536):
+                at = time.monotonic()
+                for message in decoder.feed(chunk):
+                    if isinstance(message, PeerDown):
+                        self.downs.setdefault(message.peer.address, at)
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
