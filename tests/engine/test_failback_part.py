@@ -23,6 +23,7 @@ from runbooks.putback import acts, undo_definition
 from runbooks.verbs import VERBS
 from tests.engine.little_edges import Edges
 from tests.engine.little_network import allowed, steps
+from tests.run_rows import run_row
 from tests.sample import NOW, REFERENCE, seen
 
 OTHER = {"azure": "aws", "aws": "azure"}
@@ -33,27 +34,7 @@ def texts(scene: Edges) -> dict[str, str]:
 
 
 def row(run_id: str, definition: Mapping[str, Any], state: str = "COMPLETED", book: str = "force-vpn") -> RunRow:
-    return RunRow(
-        run_id=run_id,
-        book=book,
-        version="1",
-        definition=definition,
-        definition_sha="",
-        actions={},
-        ticket=None,
-        created_by="alice",
-        created_host="h",
-        created_at=NOW,
-        state=state,
-        direction="forward",
-        driver="c",
-        driver_user="alice",
-        fence=1,
-        head_seq=1,
-        head_hash="",
-        closed_at=NOW if state == "COMPLETED" else None,
-        driver_alive=False,
-    )
+    return run_row(run_id, book, definition, state)
 
 
 async def perform(scene: Edges, definition: Mapping[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -235,17 +236,23 @@ async def test_dead_men_are_extended_through_an_outage(pg_cluster: Cluster, pg_d
     assert sent(world) == ["egress", "shut"]
 
 
-async def test_taken_over_meanwhile_it_reports_late_and_stops(
-    pg_cluster: Cluster, pg_database: str, tmp_path: Path
-) -> None:
-    world, watcher = World(), Watcher()
-    async with Wire(pg_cluster.port) as wire:
-        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
+@asynccontextmanager
+async def cut_in_the_first_act(world: World, cluster: Cluster, database: str) -> AsyncIterator[tuple[Wire, str]]:
+    """A console's wire to the server and its URL by that wire, which is cut when the first act has been done."""
+    async with Wire(cluster.port) as wire:
 
         async def cut() -> None:
             wire.cut()
 
         world.answers["after v6 of do egress"] = cut
+        yield wire, cluster.url(database.rpartition("/")[2], port=wire.port)
+
+
+async def test_taken_over_meanwhile_it_reports_late_and_stops(
+    pg_cluster: Cluster, pg_database: str, tmp_path: Path
+) -> None:
+    world, watcher = World(), Watcher()
+    async with cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url):
         settings: dict[str, Any] = {"lease_s": 0.5, "spool": tmp_path / "spool.db", "outage": watcher}
         async with console(url, world, **settings) as (journal, engine):
             row = await journal.create_run(book())
@@ -269,23 +276,19 @@ async def test_a_persons_word_behind_broken_glass_is_a_report_once_the_run_is_an
 ) -> None:
     """A command needs no fence: brought in as one, an old confirmation would count for the new driver's question."""
     world, watcher = World(), Watcher(reason="both ports dark")
-    async with Wire(pg_cluster.port) as wire:
-        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
-
-        async def cut() -> None:
-            wire.cut()
-
-        world.answers["after v6 of do egress"] = cut
-        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
-            row = await journal.create_run(book())
-            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
-            async with console(pg_database, World(), identity=elsewhere()) as (other, _):
-                await other.claim(row.run_id, force=True)
-                wire.mend()
-                await asyncio.wait({driving}, timeout=30)
-                assert isinstance(driving.exception(), FenceLost)
-                kinds = [event.kind for event in await other.events(row.run_id)]
+    async with (
+        cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url),
+        console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine),
+    ):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+        async with console(pg_database, World(), identity=elsewhere()) as (other, _):
+            await other.claim(row.run_id, force=True)
+            wire.mend()
+            await asyncio.wait({driving}, timeout=30)
+            assert isinstance(driving.exception(), FenceLost)
+            kinds = [event.kind for event in await other.events(row.run_id)]
     assert ("cmd.confirm" in kinds, "late.cmd.confirm" in kinds) == (False, True)
 
 
@@ -294,21 +297,17 @@ async def test_an_abort_that_came_while_this_console_was_cut_off_is_heard(
 ) -> None:
     """It stands before the results that were spooled meanwhile: whoever reads on behind those never meets it."""
     world, watcher = World(), Watcher()
-    async with Wire(pg_cluster.port) as wire:
-        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
-
-        async def cut() -> None:
-            wire.cut()
-
-        world.answers["after v6 of do egress"] = cut
-        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
-            row = await journal.create_run(book())
-            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-            await until(lambda: "asked" in watcher.told, "the driver holds", 20)
-            async with console(pg_database, World(), identity=elsewhere()) as (other, _):
-                await other.append(row.run_id, "cmd.abort")
-            wire.mend()
-            assert (await asyncio.wait_for(driving, 30)).state == "ROLLED_BACK"
+    async with (
+        cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url),
+        console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine),
+    ):
+        row = await journal.create_run(book())
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        await until(lambda: "asked" in watcher.told, "the driver holds", 20)
+        async with console(pg_database, World(), identity=elsewhere()) as (other, _):
+            await other.append(row.run_id, "cmd.abort")
+        wire.mend()
+        assert (await asyncio.wait_for(driving, 30)).state == "ROLLED_BACK"
     assert world.device.ledger == [("egress", "do"), ("egress", "undo")]
 
 
@@ -343,14 +342,8 @@ class Flapping(Watcher):
 
 async def test_line_that_breaks_again_at_once(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
     world = World()
-    async with Wire(pg_cluster.port) as wire:
+    async with cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url):
         watcher = Flapping(wire=wire)
-        url = pg_cluster.url(pg_database.rpartition("/")[2], port=wire.port)
-
-        async def cut() -> None:
-            wire.cut()
-
-        world.answers["after v6 of do egress"] = cut
         async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
             row = await journal.create_run(book())
             driving = asyncio.create_task(engine.drive(row.run_id, row.fence))

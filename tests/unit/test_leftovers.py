@@ -12,9 +12,9 @@ from connectors.routers.frr_leftovers import Leftover, leftovers
 from lab.embedded.config import Config
 from lab.embedded.editor import apply
 from lab.embedded.start import edge
-from runbooks.journal import RunRow
 from runbooks.leftovers import found as everything
-from tests.sample import NOW, healthy, reference
+from tests.run_rows import run_row
+from tests.sample import healthy, reference
 
 SITE = reference()
 BGP, UNICAST = "router bgp 65010", "address-family ipv4 unicast"
@@ -86,30 +86,6 @@ def test_half_a_configuration_is_no_proof_that_nothing_is_left() -> None:
         leftovers(SITE, "edge-1", ("!", "router bgp 65010"))
 
 
-def row(run_id: str, *, closed: bool, alive: bool) -> RunRow:
-    return RunRow(
-        run_id=run_id,
-        book="drain-port",
-        version="1",
-        definition={"steps": []},
-        definition_sha="",
-        actions={},
-        ticket=None,
-        created_by="alice",
-        created_host="h",
-        created_at=NOW,
-        state="COMPLETED" if closed else "RUNNING",
-        direction="forward",
-        driver="c",
-        driver_user="alice",
-        fence=1,
-        head_seq=1,
-        head_hash="",
-        closed_at=NOW if closed else None,
-        driver_alive=alive,
-    )
-
-
 @pytest.mark.parametrize(
     ("closed", "alive", "undo"),
     [
@@ -120,7 +96,8 @@ def row(run_id: str, *, closed: bool, alive: bool) -> RunRow:
 )
 def test_a_dead_man_is_left_over_when_nobody_drives_its_run(closed: bool, alive: bool, undo: str | None) -> None:
     timers = {"edge-1": [Armed(id="R-1-move-a1", left_s=12.0)], "edge-2": []}
-    left, _ = everything(SITE, healthy(SITE), [row("R-1", closed=closed, alive=alive)], timers)
+    run = run_row("R-1", "drain-port", {"steps": []}, "COMPLETED" if closed else "RUNNING", alive=alive)
+    left, _ = everything(SITE, healthy(SITE), [run], timers)
     found = [each for each in left if each.kind == "timer"]
     assert [(each.where, each.run, *each.undo) for each in found] == ([("edge-1", "R-1", undo)] if undo else [])
 
