@@ -12,9 +12,10 @@ from runbooks.view import RunView
 
 def sensible(order: str, row: RunRow, view: RunView | None, console: str) -> bool:
     """Whether to offer an order. `view` is None for a run of the list, not in view; `console` is this one's id."""
+    closed = row.closed_at is not None or (view is not None and view.closed)  # the list is read once a second
     if order == "rollback":
-        return row.closed_at is not None or not row.driver_alive or bool(view and view.question)
-    if row.closed_at is not None or (view is not None and view.closed):
+        return closed or not row.driver_alive or bool(view and view.question)
+    if closed:
         return False
     if order == "take_over":
         return not (row.driver_alive and row.driver == console)

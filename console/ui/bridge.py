@@ -99,6 +99,7 @@ class Bridge:
         self._run: RunPicture | None = None
         self._trouble: dict[str, str] = {}
         self._dirty = asyncio.Event()
+        self._look = asyncio.Event()  # something has changed a run's row: it is not waited for
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
         self._left: str | None = None  # a run the operator has turned away from is not opened again by itself
@@ -178,7 +179,10 @@ class Bridge:
             except JournalError as error:
                 self._trouble["journal"] = str(error)
             self._dirty.set()
-            await asyncio.sleep(RUNS_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RUNS_S):
+                    await self._look.wait()
+            self._look.clear()
 
     def _open_by_itself(self) -> None:
         """A run that is being driven now is what everybody wants to see."""
@@ -219,6 +223,8 @@ class Bridge:
             self._run = RunPicture(row, view, tuple(tail))
             self._trouble.pop("run", None)
             self._dirty.set()
+            if view.closed:
+                self._look.set()  # its row says so too, and not up to a second later
 
     def _counted(self) -> RunPicture | None:
         run, desk = self._run, self.desk

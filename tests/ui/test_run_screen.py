@@ -154,6 +154,22 @@ async def test_rollback_of_a_completed_run_asks_is_the_field_clear(world: World)
         await wait_for(lambda: len(world.stage.sent) == 4, "the undo is sent")
 
 
+async def test_a_run_can_be_put_back_as_soon_as_it_is_seen_to_be_completed(world: World) -> None:
+    """Its row is read once a second; its log says that it is closed before."""
+    world.stage.hold = {"verify": asyncio.Event()}
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(world, app)
+        await pilot.press("4")
+        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await wait_for(lambda: state(app) == "RUNNING", "it is shown")
+        world.stage.hold["verify"].set()
+        await wait_for(lambda: state(app) == "COMPLETED", "it is completed")
+        await pilot.press("b")
+        await wait_for(lambda: isinstance(app.screen, Dialog), "it asks")
+        assert "COMPLETED" in shown(app, "#what")
+
+
 async def test_interrupted_run_comes_first_after_a_restart(world: World) -> None:
     dead = await a_journal(world.folder, world.clock, dead=True)
     row = await dead.create_run(NewRun("drain-port", "1", a_plan({"port": "port-a"}).definition(), ticket="CHG1"))
