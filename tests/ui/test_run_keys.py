@@ -18,7 +18,7 @@ from console.ui.widgets.lines import Lines
 from console.ui.widgets.row_table import RowTable
 from runbooks.engine import view_of
 from runbooks.journal import Journal, NewRun
-from tests.ui.world import World, a_journal, a_plan, read, wait_for
+from tests.ui.world import World, a_journal, a_plan, read, told, wait_for
 
 SIZE = (80, 24)
 
@@ -99,6 +99,7 @@ async def test_h_lets_the_run_go_and_t_takes_it_up_again(world: World) -> None:
         await asked(app)
         assert "alice ends the group under way" in shown(app, "#what")
         await pilot.press("enter")
+        await told(app, "handover")
         world.stage.hold["verify move-azure"].set()
         await wait_for(lambda: app.picture.run and app.picture.run.view.unmanned, "nobody drives it")
         await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "the list knows")

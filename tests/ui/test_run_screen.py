@@ -15,7 +15,7 @@ from console.ui.widgets.header import Header
 from console.ui.widgets.lines import Lines
 from console.ui.widgets.row_table import RowTable
 from runbooks.journal import NewRun
-from tests.ui.world import World, a_journal, a_plan, wait_for
+from tests.ui.world import World, a_journal, a_plan, told, wait_for
 
 SIZE = (100, 30)
 RUN = "run drain-port port=port-a change=CHG0031234"
@@ -127,6 +127,7 @@ async def test_abort_says_first_what_it_undoes_and_can_be_repeated(world: World)
         await pilot.press("escape")
         assert state(app) == "RUNNING"
         await pilot.press("X", "enter")
+        await told(app, "abort")
         world.stage.hold["verify move-aws"].set()
         await wait_for(lambda: state(app) == "ROLLED_BACK", "everything is put back")
         assert world.stage.sent[2:] == [("move-aws", "undo"), ("move-azure", "undo")]

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from console.ui.app import InterlockApp
 from console.ui.screens.dialog import Dialog
 from console.ui.screens.plan import PlanScreen
-from tests.ui.world import World, a_plan, wait_for
+from tests.ui.world import World, a_plan, told, wait_for
 
 SIZE = (80, 24)
 NAMED = {"enter": "\r", "escape": "\x1b"}
@@ -63,6 +63,7 @@ async def test_command_typed_at_once_is_no_order_of_single_keys(world: World) ->
         await wait_for(lambda: isinstance(app.screen, PlanScreen), "the plan that was asked for")
         assert state(app) == "RUNNING", "the p of plan pauses nothing"
         at_once(app, "X", "enter")
+        await told(app, "abort")
         world.stage.hold["verify move-azure"].set()
         await wait_for(lambda: state(app) == "ROLLED_BACK", "an abort and its confirmation in one stroke")
 

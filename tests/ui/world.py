@@ -371,6 +371,14 @@ def with_faults(site: Site, snapshot: Snapshot) -> Snapshot:
     return snapshot.with_source(megaport)
 
 
+async def told(app: InterlockApp, order: str) -> None:
+    """Wait until an order is in the log of the run in view: only then is it sure that the run meets it."""
+    await wait_for(
+        lambda: app.picture.run and any(event.kind == f"cmd.{order}" for event in app.picture.run.events),
+        f"{order} is in the log",
+    )
+
+
 async def wait_for(condition: Callable[[], object], what: str, deadline_s: float = 8.0) -> None:
     """Wait for a condition of this process, with a deadline and a description."""
     end = monotonic() + deadline_s
