@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
@@ -49,15 +49,14 @@ def guarded(app: Callable[..., Any]) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process now. Everything of ours is closed; a thread still in an SDK's call holds no terminal for it."""
-    try:
+    """End the process now. Everything of ours is closed; a thread still in an SDK's call holds no terminal for it.
+
+    The interpreter's own end would take a tenth of a second to free what the kernel frees at once.
+    """
+    with suppress(OSError, ValueError):  # the reader has gone, or the stream was closed for that
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, ValueError):  # the reader has gone, or the stream was closed for that:
-        os._exit(code)  # the interpreter would end with a code of its own
-    if threading.active_count() > 1:
-        os._exit(code)
-    sys.exit(code)
+    os._exit(code)
 
 
 def code_of(error: BaseException) -> Exit | None:

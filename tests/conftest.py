@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -14,6 +15,9 @@ from hypothesis import settings
 
 from runbooks.journal.where import Where
 from tests import postgres
+
+# What is collected stays: to look for garbage among it each 700 objects takes a third of the collection's time.
+gc.set_threshold(100_000, 50, 100)
 
 # CI runs on shared cores: a slow example is not a bug.
 settings.register_profile("interlock", deadline=None, print_blob=True)

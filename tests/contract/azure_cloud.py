@@ -86,7 +86,7 @@ class Cloud:
             return {item.key: item for item in part.seen}, "; ".join(map(str, part.errors))
         raise AssertionError("every part was seen")
 
-    async def whole(self, what: str, within_s: float = 8.0) -> dict[tuple[Kind, str], Observation]:
+    async def whole(self, what: str, within_s: float = 30.0) -> dict[tuple[Kind, str], Observation]:
         """The first poll of which no part fails: a call that was throttled waits for its time."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:

@@ -130,7 +130,7 @@ class Watching:
     def session(self, name: str = "er-primary") -> SessionHere | None:
         return self.collector.snapshot.fact(Kind.SESSION_HERE, name, SessionHere)
 
-    async def until(self, what: str, holds: Callable[[Snapshot], object], within_s: float = 6.0) -> Snapshot:
+    async def until(self, what: str, holds: Callable[[Snapshot], object], within_s: float = 30.0) -> Snapshot:
         snapshot = self.collector.snapshot
         try:
             async with asyncio.timeout(within_s):

@@ -283,7 +283,7 @@ async def listening(router: LineRouter, *, certified_as: str | None = None) -> A
         await server.wait_closed()
 
 
-async def until(met: Callable[[], bool], what: str, within_s: float = 5.0) -> None:
+async def until(met: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
     """Wait for a condition; fails with its description."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not met():
@@ -291,7 +291,7 @@ async def until(met: Callable[[], bool], what: str, within_s: float = 5.0) -> No
         await asyncio.sleep(0.01)
 
 
-async def until_async(met: Callable[[], Awaitable[bool]], what: str, within_s: float = 8.0) -> None:
+async def until_async(met: Callable[[], Awaitable[bool]], what: str, within_s: float = 30.0) -> None:
     """Wait for a condition that must be asked for; fails with its description."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not await met():

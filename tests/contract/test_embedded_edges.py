@@ -248,12 +248,14 @@ async def test_a_drain_moves_both_directions_within_a_second_and_the_undo_restor
     assert (await line.ask("show running-config"))[1] == before
 
 
+@pytest.mark.alone
 async def test_a_route_map_edit_alone_acts_after_five_seconds(lab: Lab, line: Line) -> None:
     await line.configure("route-map IN-msee-primary permit 10", "set local-preference 120")
     took = await until("egress moves", lambda: lab.lab.mbps("azure/er-secondary")[0] > 100, 6.0)
     assert 4.9 < took < 5.5
 
 
+@pytest.mark.alone
 async def test_a_silent_loss_takes_the_session_down_by_bfd_within_half_a_second(lab: Lab, line: Line) -> None:
     begun = time.monotonic()
     await lab.lab.fail("port-a", silent=True)
@@ -357,6 +359,7 @@ async def test_reflectors_answer_with_the_paths_own_delay_while_it_carries(lab: 
     assert len(await probers["azure/er-secondary"].probe(3)) == 3
 
 
+@pytest.mark.alone
 async def test_a_grey_link_loses_and_delays_probes_and_no_session_notices(lab: Lab, line: Line) -> None:
     await lab.lab.fail("vxc-azure-a", loss=50.0, delay_ms=20.0, oneway=True)
     answers = await Prober(lab.lab.probe_ports["azure/er-primary"]).probe(60)
@@ -366,6 +369,7 @@ async def test_a_grey_link_loses_and_delays_probes_and_no_session_notices(lab: L
     assert {p["state"] for p in peers.values()} == {"Established"}
 
 
+@pytest.mark.alone
 async def test_an_idle_lab_does_next_to_nothing(lab: Lab) -> None:
     begun, cpu = time.monotonic(), time.process_time()  # a second of idleness is what is measured
     await asyncio.sleep(1.0)

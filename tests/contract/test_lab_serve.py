@@ -49,13 +49,14 @@ async def client(gate: FaultGate) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def until(condition: Callable[[], bool], what: str, seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.alone
 async def test_a_stopped_server_refuses_and_starts_again_on_its_port(counted: Counted) -> None:
     served = Served("thing", counted.app)
     await served.start()
@@ -107,6 +108,7 @@ async def test_hang_is_silent_and_a_request_that_hung_is_never_carried_out(
     assert (await client.get("/")).json() == {"ok": True, "writes": 0}
 
 
+@pytest.mark.alone
 async def test_stopping_while_a_request_hangs_is_quick_and_quiet(
     counted: Counted, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -269,6 +269,7 @@ async def test_a_reply_to_nothing_that_was_sent_does_not_count(
         assert fact(seen).received == 0
 
 
+@pytest.mark.alone
 async def test_the_reflectors_own_time_is_not_the_paths(closing: list[ProbeSource]) -> None:
     async with reflecting() as (reflector, port):
         reflector.late_s, reflector.dwell_s = 0.1, 0.1

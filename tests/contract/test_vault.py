@@ -31,7 +31,7 @@ KV = {
 }
 
 
-async def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"

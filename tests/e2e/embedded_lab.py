@@ -178,7 +178,7 @@ def brisk(cli: Cli, cadence_s: int = 2) -> None:
     file.write_text(text)
 
 
-def until(what: str, found: Callable[[], Any], within_s: float = 20.0) -> Any:
+def until(what: str, found: Callable[[], Any], within_s: float = 60.0) -> Any:
     """Wait for something true and return it. A costly look is taken half of the time at most."""
     deadline = time.monotonic() + within_s
     while True:
@@ -187,7 +187,7 @@ def until(what: str, found: Callable[[], Any], within_s: float = 20.0) -> Any:
             return value
         if (now := time.monotonic()) > deadline:
             pytest.fail(f"not within {within_s:g} s: {what}")
-        time.sleep(max(0.02, now - began))
+        time.sleep(max(0.05, now - began))
 
 
 def gist(document: Document) -> str:
@@ -228,7 +228,7 @@ class Observer:
                 self._grown.notify_all()
 
     def until(
-        self, what: str, holds: Callable[[Document], Any], within_s: float = 12.0, since: float | None = None
+        self, what: str, holds: Callable[[Document], Any], within_s: float = 30.0, since: float | None = None
     ) -> tuple[float, Document]:
         """The first line after `since` (default: now) for which it holds, and how many seconds later it came."""
         since = time.monotonic() if since is None else since

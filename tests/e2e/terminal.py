@@ -42,7 +42,7 @@ class Terminal:
     def type(self, text: str) -> None:
         self.tmux("send-keys", "-l", text)
 
-    def until(self, *wanted: str, within_s: float = 25.0) -> str:
+    def until(self, *wanted: str, within_s: float = 60.0) -> str:
         """Wait until everything wanted stands on the screen, and return the screen."""
         last = ""
 

@@ -65,7 +65,7 @@ def left(owner: sweep.Owner) -> list[str]:
     return [*names, *folders, *(p for p in (owner["root"], str(sweep.OWNER)) if Path(p).exists())]
 
 
-def until(what: str, holds: Callable[[], bool], within_s: float = 20.0) -> None:
+def until(what: str, holds: Callable[[], bool], within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"

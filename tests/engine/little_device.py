@@ -262,7 +262,7 @@ def book(steps: Mapping[str, Any] = BOOK, **more: Any) -> NewRun:
     return NewRun("drain-port", "1", steps, ticket="CHG0030001", **({"locks": ["port:port-a"]} | more))
 
 
-async def until(condition: Callable[[], Any], what: str, deadline_s: float = 5.0) -> None:
+async def until(condition: Callable[[], Any], what: str, deadline_s: float = 30.0) -> None:
     """Wait for a condition of this process, with a deadline and a description."""
     end = monotonic() + deadline_s
     while not condition():

@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from runbooks.driving import Driving
 from runbooks.engine import Engine
 from runbooks.standing import Away
@@ -48,6 +50,7 @@ async def test_fuse_burns_down_and_is_long_again_when_the_place_has_answered(tmp
         assert world.timers == {}
 
 
+@pytest.mark.alone
 async def test_fuse_of_a_silent_place_runs_out(tmp_path: Path) -> None:
     world = World()
     world.answers["wait empty"] = asyncio.Event().wait

@@ -85,6 +85,7 @@ async def test_only_changed_cells_are_rewritten(world: World) -> None:
         assert table(app).rewritten == before + 1
 
 
+@pytest.mark.alone
 async def test_many_changes_are_drawn_at_most_four_times_a_second(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=WIDE):

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -67,6 +68,7 @@ async def test_dead_man_is_counted_down_while_it_is_armed(world: World) -> None:
         await wait_for(lambda: "dead-man" not in shown(app, "#counts"), "and nothing is armed")
 
 
+@pytest.mark.alone
 async def test_pictures_come_faster_while_seconds_are_counted_and_never_too_fast(world: World) -> None:
     async with driving(world, "verify move-azure") as pilot:
         app: InterlockApp = pilot.app  # type: ignore[assignment]

@@ -379,7 +379,7 @@ async def told(app: InterlockApp, order: str) -> None:
     )
 
 
-async def wait_for(condition: Callable[[], object], what: str, deadline_s: float = 8.0) -> None:
+async def wait_for(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> None:
     """Wait for a condition of this process, with a deadline and a description."""
     end = monotonic() + deadline_s
     while not condition():

@@ -125,7 +125,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
         made.confirm(deadman.Word(f"deadman confirm {row['id']}"))
 
 
-def until(what: str, holds: Callable[[], bool], within_s: float = 15.0) -> None:
+def until(what: str, holds: Callable[[], bool], within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, f"never: {what}"

@@ -192,6 +192,7 @@ def test_errors_redact_what_they_say() -> None:
     assert re.search(r"Vault x.*: refused .*\. try", str(denied))
 
 
+@pytest.mark.alone
 def test_a_log_line_costs_well_under_a_millisecond_with_a_hundred_secrets() -> None:
     ours = Redactor()
     for number in range(100):
@@ -205,6 +206,7 @@ def test_a_log_line_costs_well_under_a_millisecond_with_a_hundred_secrets() -> N
     assert each < 0.001
 
 
+@pytest.mark.alone
 def test_a_long_line_without_secrets_does_not_blow_up() -> None:
     began = perf_counter()
     Redactor().text("a-b_c" * 40_000 + "=" + "\\" * 1000 + '"' * 1000)
