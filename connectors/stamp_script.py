@@ -238,10 +238,13 @@ class PathProbe:
 
 
 class MtuProbe:
-    """Looks every `every_s` seconds how large a packet comes back whole, on a STAMP session of its own."""
+    """Looks every `every_s` seconds how large a packet comes back whole, on a STAMP session of its own.
+
+    `lag_s`: so much later once, behind the first look. Large packets of all paths in one second look like a load.
+    """
 
     def __init__(self, wanted: int, every_s: float) -> None:
-        self._wanted, self._every_s = wanted, every_s
+        self._wanted, self.every_s, self.lag_s = wanted, every_s, 0.0
         self.socket: socket.socket | None = None
         self._search: Bisection | None = None
         self._begin_at = self._next_at = 0.0
@@ -261,7 +264,7 @@ class MtuProbe:
             if now < self._begin_at:
                 return self._begin_at
             self._search, self._next_at = Bisection(self._wanted), now
-            self._begin_at = now + self._every_s
+            self._begin_at, self.lag_s = now + self.every_s + self.lag_s, 0.0
             self._next_size()
         if self._answered:
             self._settle(passed=True, now=now)
@@ -339,11 +342,15 @@ class Sender:
                 for path in self.paths:
                     path.close()
 
+    def spread(self, start: float) -> None:
+        """Over the interval: eight probes at once would queue behind each other. Each has a time of its own."""
+        for place, path in enumerate(self.paths):
+            path.send_at = start + place * self.interval_s / len(self.paths)
+            path.mtu.lag_s = place * path.mtu.every_s / len(self.paths)
+
     def _loop(self, selector: selectors.BaseSelector) -> None:
         start = time.monotonic()
-        for place, path in enumerate(self.paths):
-            # Spread over the interval: eight probes at once would queue behind each other.
-            path.send_at = start + place * self.interval_s / len(self.paths)
+        self.spread(start)
         report_at = start + self.report_s
         while True:
             now = time.monotonic()

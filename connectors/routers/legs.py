@@ -49,6 +49,8 @@ class LegSource:
         self._pings, self._sizes, self._clock, self._monotonic = pings, sizes, clock, monotonic
         mine = [path for path in site.paths if path.probe and site.session(path.session).router == router.name]
         self._legs = [Leg(path, site.session(path.session), site) for path in mine]
+        for place, leg in enumerate(self._legs):
+            leg.size_lag_s = place * self._mtu_every_s / len(mine)
         # A round has so many pings of a second each, and now and then a search for a size.
         self._fresh_s = 2 * self._every_s + 4 * len(mine) + 10
         self._found: list[Observation] = []
@@ -72,13 +74,10 @@ class LegSource:
 
     async def _ping_on(self) -> None:
         await asyncio.sleep(self._first_s)
-        sizes_at = self._monotonic()
         while self._legs:
             began = self._monotonic()
             await self._round()
-            if self._monotonic() >= sizes_at:
-                sizes_at = self._monotonic() + self._mtu_every_s
-                await self._find_sizes()
+            await self._find_sizes()
             await asyncio.sleep(max(0.0, began + self._every_s - self._monotonic()))
 
     async def _round(self) -> None:
@@ -91,8 +90,10 @@ class LegSource:
             )
 
     async def _find_sizes(self) -> None:
+        """Of those whose time it is: all of them once, then one by one, since large packets look like a load."""
         for leg in self._legs:
-            if leg.alive and leg.path.probe:
+            if leg.alive and leg.path.probe and (now := self._monotonic()) >= leg.size_at:
+                leg.size_at, leg.size_lag_s = now + self._mtu_every_s + leg.size_lag_s, 0.0
                 passes = await self._pings.largest(leg.session.local, leg.session.peer, leg.path.probe.mtu)
                 self._sizes.leg_passed(leg.path.name, passes)
 
@@ -106,6 +107,7 @@ class Leg:
         self._usual = Usual(site.policy.latency_step_ms, site.policy.latency_step_pct / 100)
         self._pinged: deque[tuple[datetime, Pinged]] = deque()
         self.alive = False
+        self.size_at = self.size_lag_s = 0.0  # the next look at its size, and how much later once
 
     def take(self, seen: Pinged, at: datetime) -> LegResult:
         self.alive = seen.received > 0
