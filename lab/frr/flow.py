@@ -26,7 +26,7 @@ class Flow:
     """One cloud's datagrams as the sender sees them. Gaps in milliseconds."""
 
     def __init__(self) -> None:
-        self.epoch = 0
+        self.epoch = int(time.time())  # later than any that the echo has had, from a sender before this one too
         self.reset()
 
     def reset(self) -> None:
@@ -128,7 +128,9 @@ def echo(address: str) -> None:
             continue
         now = time.monotonic()
         theirs, sequence, _, _ = HEAD.unpack_from(data)
-        if theirs != epoch:
+        if theirs < epoch:
+            continue  # it was under way when the count began anew, and a slower way let others pass it
+        if theirs > epoch:
             epoch, count, silence, last = theirs, 0, 0.0, now
         count, silence, last = count + 1, max(silence, now - last), now
         head = HEAD.pack(theirs, sequence, count, int(silence * 1e6))
