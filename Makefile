@@ -21,10 +21,10 @@ demo: setup
 system:
 	@sh .ci/packages
 
-# First what measures, alone; then the rest six at a time, a file on one worker: most of it waits for convergence.
+# First what measures, alone; then the rest four at a time, a file on one worker: most of it waits for convergence.
 test: setup system
 	$(BIN)/python -m pytest -m alone -s
-	$(BIN)/python -m pytest -m "not alone" -n 6 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not alone" -n 4 --dist loadgroup --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

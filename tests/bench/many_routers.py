@@ -6,6 +6,7 @@ Reads one line of JSON from stdin (`routers`, `sessions`, `seconds`, `ports`, CA
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import sys
@@ -22,6 +23,7 @@ from connectors.redact import redactor
 from connectors.routers.ends import ends, interfaces_of
 from connectors.routers.session import RouterSession
 from connectors.routers.source import RouterSource
+from console.cli import RARELY
 from network.health import judge
 from network.inventory import Bfd, Connection, Isp, Path, Port, Router, Session, Site, Tunnel, Vxc
 from network.observation import (
@@ -182,6 +184,7 @@ async def main() -> None:
     host_ca, user_ca = (asyncssh.import_private_key(wanted[name]) for name in ("host_ca", "user_ca"))
     for number in range(SECRETS):
         redactor.add(f"a-secret-that-was-met-{number}")
+    gc.set_threshold(*RARELY)  # as the console does
     site = site_of(wanted["routers"], wanted["sessions"])
     figures = await watch(site, wanted["ports"], Authority(host_ca=host_ca, user_ca=user_ca), wanted["seconds"])
     sys.stdout.write(json.dumps(figures) + "\n")

@@ -205,8 +205,7 @@ def test_after_rollback_the_same_plan_would_be_made(cli: Cli, drained: Drained, 
 
 
 def test_after_rollback_nothing_is_left_over(cli: Cli, drained: Drained, restored: Result) -> None:
-    result = cli.run("leftovers")
-    assert (result.code, result.out.strip()) == (0, "= nothing is left over")
+    cli.looked("leftovers", holds=lambda seen: (seen.code, seen.out.strip()) == (0, "= nothing is left over"))
 
 
 def test_neither_a_run_put_back_nor_an_undo_can_be_rolled_back(cli: Cli, drained: Drained, restored: Result) -> None:

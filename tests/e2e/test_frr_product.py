@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +108,17 @@ def test_a_silent_loss_of_er_primary_is_told_while_bmp_is_there(cli: Cli, watch:
     broken = time.monotonic()
     cli.ok("lab", "fail", "er-primary", "--silent")
     _, document = watch.until(
-        "er-primary is down", lambda d: path(d, "azure/er-primary")["verdict"] == "down", 5, since=broken
+        "er-primary is down", lambda d: path(d, "azure/er-primary")["verdict"] == "down", 15, since=broken
     )
     assert alert(document, "bmp:") is None
     moved = [PORT_B["azure"]]
-    watch.until("egress is on er-secondary", lambda d: cloud(d, "azure")["carried_by"] == moved, 10, since=broken)
+    watch.until("egress is on er-secondary", lambda d: cloud(d, "azure")["carried_by"] == moved, 30, since=broken)
 
 
 def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, watch: Observer) -> None:
     pid, command = bgpd("edge-2")
     os.kill(pid, signal.SIGKILL)
-    _, document = watch.until("edge-2's BMP is missed", lambda d: alert(d, "bmp:edge-2"), 10)
+    _, document = watch.until("edge-2's BMP is missed", lambda d: alert(d, "bmp:edge-2"), 30)
     told = alert(document, "bmp:edge-2")
     assert told
     assert (told["severity"], "it is polled alone" in told["text"]) == ("warning", True)
@@ -132,13 +131,14 @@ def test_a_bgp_daemon_that_died_is_told_and_its_return_needs_nobody(cli: Cli, wa
     watch.until("healthy again", lambda d: steady(d) and alert(d, "bmp:") is None, 120)
 
 
-def path_since(cli: Cli, name: str) -> datetime:
-    """Since when a session is up, once its router has been asked."""
-
-    def since() -> Any:
-        return cli.ok("sessions", name, "--json").json["sessions"][0]["since"]
-
-    return datetime.fromisoformat(until(f"{name} is asked", since))
+def dropped() -> dict[tuple[str, str], int]:
+    """How often each session of each edge has been lost, as FRR itself counts."""
+    found = {}
+    for edge in ("edge-1", "edge-2"):
+        words = ["vtysh", "-N", namespace(edge), "-c", "show bgp neighbors json"]
+        said = subprocess.run(["ip", "netns", "exec", namespace(edge), *words], check=True, capture_output=True)
+        found |= {(edge, peer): each["connectionsDropped"] for peer, each in json.loads(said.stdout).items()}
+    return found
 
 
 def usual_is_known(document: Document) -> bool:
@@ -157,8 +157,8 @@ def grey(document: Document) -> dict[str, tuple[str, str, str]]:
 
 
 def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up(cli: Cli, watch: Observer) -> None:
-    watch.until("what is usual is known", usual_is_known, 40)
-    up_since = {name: path_since(cli, name) for name in ("er-primary", "er-secondary", "dx-1", "dx-2")}
+    watch.until("what is usual is known", usual_is_known, 90)
+    lost = dropped()
     cli.ok("lab", "fail", "vxc-azure-a", "--loss", "20", "--oneway")
     cli.ok("lab", "fail", "er-secondary", "--delay", "60")
     cli.ok("lab", "fail", "vxc-aws-a", "--delay", "60")
@@ -174,20 +174,19 @@ def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up
                 "aws/dx-2": ("mtu", "provider-cloud", "unknown"),
             }
         ),
-        45,
+        90,
     )
     assert path(document, "aws/dx-2")["mtu"] == {"wanted": 1500, "passes": 1300, "leg_passes": 1500}
     for each in document["paths"]:
         assert {each["layers"][name] for name in ("bgp_here", "bgp_there", "bfd")} <= {"up", "none"}, each
         assert each["verdict"] == ("degraded" if each["grey"] else "up")
-    for name, since in up_since.items():  # FRR says it to the second
-        assert abs(path_since(cli, name) - since) < timedelta(seconds=3), f"{name} has dropped meanwhile"
+    assert dropped() == lost, "every session has stayed up"
     for name in ("azure", "aws"):
         assert cloud(document, name)["carried_by"] == [PORT_A[name]], "nothing moves by itself"
 
 
 def test_the_feed_fails_when_all_is_lost_although_every_session_is_up(cli: Cli, watch: Observer) -> None:
-    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 10)
+    watch.until("the feed arrives", lambda d: d["feeds"][0]["ok"] is True, 30)
     cli.ok("lab", "fail", "vxc-azure-a", "--loss", "100")
     _, document = watch.until(
         "the feed fails and the path is dead",
@@ -198,7 +197,7 @@ def test_the_feed_fails_when_all_is_lost_although_every_session_is_up(cli: Cli, 
     assert path(document, "azure/er-primary")["layers"]["bgp_here"] == "up"
     assert path(document, "azure/er-primary")["grey"] is None, "dead is another thing than grey"
     cli.heal()
-    watch.until("the feed arrives again", lambda d: d["feeds"][0]["ok"] is True, 10)
+    watch.until("the feed arrives again", lambda d: d["feeds"][0]["ok"] is True, 30)
 
 
 Row = tuple[str, tuple[str, ...], Callable[[Document], Any]]
