@@ -187,7 +187,7 @@ def until(what: str, found: Callable[[], Any], within_s: float = 60.0) -> Any:
             return value
         if (now := time.monotonic()) > deadline:
             pytest.fail(f"not within {within_s:g} s: {what}")
-        time.sleep(max(0.05, now - began))
+        time.sleep(max(0.02, now - began))
 
 
 def gist(document: Document) -> str:

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.embedded_lab import BINARY, Cli, Result, lab_up, until
+from tests.e2e.killing import caught, killed, runs
 from tests.e2e.two_consoles import Definition, begun_once, kinds, like, log, reached, seen, with_approval, with_exits
+
+INTENDED = 7  # entries of a run that was let go and taken up, up to its first intent
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
@@ -198,12 +201,9 @@ def test_an_approval_needs_a_second_person_and_says_what_it_approves(cli: Cli, m
 
 
 def test_a_decision_names_its_question_and_drives_on_with_write(cli: Cli, made: Make) -> None:
-    for _ in range(5):  # it may be killed after its act has ended, and then nothing is open
+    for _ in range(5):  # it may have sent before it was caught, and then nothing is open
         run = made()
-        process = driven(cli, run)
-        reached(cli, run, "act.intent", "move-azure")
-        process.kill()
-        process.wait()
+        killed_at_its_intent(cli, run)
         asked = ended(driven(cli, run))
         if asked.code != 0:
             break
@@ -219,6 +219,18 @@ def test_a_decision_names_its_question_and_drives_on_with_write(cli: Cli, made: 
     rolled = cli.run("decide", run, "rollback", "--reply-to", str(question["seq"]), "--write", "--yes", "--as", "bob")
     assert rolled.code == 5, rolled.err
     assert cli.show(run)["state"] == "ROLLED_BACK"
+
+
+def killed_at_its_intent(cli: Cli, run: str) -> None:
+    """Drive it to its first intent and kill the console there. The network is frozen: what it sends comes too late."""
+    others, lab = runs(cli) - {run}, cli.ok("lab", "status", "--json").json["pid"]
+    process = driven(cli, run)
+    try:
+        with caught(cli, process, others, INTENDED):
+            os.kill(lab, signal.SIGSTOP)
+            killed(process)
+    finally:
+        os.kill(lab, signal.SIGCONT)
 
 
 def test_two_people_abandon_what_nobody_drives_and_only_that_frees_its_locks(cli: Cli, made: Make, change: str) -> None:
