@@ -343,7 +343,7 @@ class Sender:
                     path.close()
 
     def spread(self, start: float) -> None:
-        """Over the interval: eight probes at once would queue behind each other. Each has a time of its own."""
+        """Probes over their interval: eight at once would queue behind each other. Looks at sizes over theirs."""
         for place, path in enumerate(self.paths):
             path.send_at = start + place * self.interval_s / len(self.paths)
             path.mtu.lag_s = place * path.mtu.every_s / len(self.paths)

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from console.cli import RARELY
 from runbooks.journal.where import Where
 from tests import postgres
 
 # What is collected stays: to look for garbage among it each 700 objects takes a third of the collection's time.
-gc.set_threshold(100_000, 50, 100)
+gc.set_threshold(*RARELY)
 
 # CI runs on shared cores: a slow example is not a bug.
 settings.register_profile("interlock", deadline=None, print_blob=True)
