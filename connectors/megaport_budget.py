@@ -6,6 +6,7 @@ The fabric counts 500 requests per rolling five minutes and source address, whoe
 from __future__ import annotations
 
 from collections import deque
+from math import ceil
 
 LIMIT = 500
 WINDOW_S = 300.0
@@ -20,14 +21,17 @@ class Budget:
         self.limit, self.window_s = limit, window_s
         self._sent: deque[float] = deque()
         self._held_until = float("-inf")
+        self._refusal = ""  # the words with which the fabric asked for the silence that ends last
 
     def spend(self, now: float) -> None:
         """One request goes out."""
         self._sent.append(now)
 
-    def hold(self, now: float, seconds: float) -> None:
-        """The fabric asked to wait."""
-        self._held_until = max(self._held_until, now + min(seconds, LONGEST_HOLD_S))
+    def hold(self, now: float, seconds: float, refusal: str) -> None:
+        """The fabric asked to wait, and with what words."""
+        until = now + min(seconds, LONGEST_HOLD_S)
+        if until >= self._held_until:
+            self._held_until, self._refusal = until, refusal
 
     def held_s(self, now: float) -> float:
         """Seconds for which the fabric wants to hear nothing."""
@@ -45,6 +49,13 @@ class Budget:
         if missing > len(self._sent):
             return self.window_s
         return max(self.held_s(now), self._sent[missing - 1] + self.window_s - now)
+
+    def objection(self, now: float, keep: int = 0) -> str:
+        """Why `wait_s` is more than nothing, in words."""
+        if held := self.held_s(now):
+            return f"the fabric asked to wait {ceil(held)} s more with {self._refusal}"
+        kept = f", the last {keep} are kept for the status" if keep else ""
+        return f"{self.left(now)} of {self.limit} requests are left in five minutes{kept}"
 
     def pace_s(self, now: float) -> float:
         """Seconds between two requests at which the rest of the budget lasts for a whole window."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import httpx
@@ -42,7 +43,7 @@ class Lane(JsonApi):
         try:
             return await super().send(method, path, **options)
         except Throttled as error:
-            self._budget.hold(_now(), error.retry_after_s or 0.0)
+            self._budget.hold(_now(), error.retry_after_s or 0.0, error.what)
             raise
 
     async def data(self, path: str, **options: Any) -> Any:
@@ -54,12 +55,8 @@ class Lane(JsonApi):
         wait = self._budget.wait_s(now, self._keep)
         if wait <= 0:
             return
-        what = f"nothing was sent: {self._budget.left(now)} of {self._budget.limit} requests are left in five minutes"
-        if self._keep and not self._budget.held_s(now):
-            what += f", the last {self._keep} are kept for the status"
-        if self._budget.held_s(now):
-            what = f"nothing was sent: the fabric asked to wait {self._budget.held_s(now):.0f} s more"
-        raise Throttled(what, where=where, do_next=f"Ask again in {wait:.0f} s.", retry_after_s=wait)
+        what = f"nothing was sent: {self._budget.objection(now, self._keep)}"
+        raise Throttled(what, where=where, do_next=f"Ask again in {ceil(wait)} s.", retry_after_s=wait)
 
     async def _opened(self) -> httpx.AsyncClient:
         client = await super()._opened()

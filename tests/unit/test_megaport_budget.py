@@ -29,11 +29,27 @@ def test_the_wait_is_until_enough_of_the_oldest_have_left_the_window() -> None:
 
 def test_a_hold_is_kept_whatever_is_left_and_never_longer_than_thirty_seconds() -> None:
     budget = spent([])
-    budget.hold(100.0, 2.0)
+    budget.hold(100.0, 2.0, "HTTP 429")
     assert (budget.wait_s(100.0), budget.wait_s(101.5), budget.wait_s(102.0)) == (2.0, 0.5, 0.0)
-    budget.hold(200.0, 3600.0)
-    budget.hold(200.0, 1.0)  # a shorter one does not end a longer one
+    budget.hold(200.0, 3600.0, "HTTP 403 limit")
+    budget.hold(200.0, 1.0, "HTTP 429")  # a shorter one does not end a longer one
     assert budget.wait_s(200.0) == LONGEST_HOLD_S
+    assert budget.objection(200.0) == "the fabric asked to wait 30 s more with HTTP 403 limit"
+
+
+@pytest.mark.parametrize(("now", "left"), [(100.0, "2 s"), (100.1, "2 s"), (101.0, "1 s"), (101.9, "1 s")])
+def test_what_was_refused_is_still_told_while_a_wait_runs_out_and_what_is_left_is_never_nothing(
+    now: float, left: str
+) -> None:
+    budget = spent([])
+    budget.hold(100.0, 2.0, "HTTP 429 slow down")
+    assert budget.objection(now) == f"the fabric asked to wait {left} more with HTTP 429 slow down"
+
+
+def test_without_a_wait_the_objection_is_what_is_left_and_for_whom() -> None:
+    budget = spent([0.0, 10.0, 20.0, 30.0])
+    assert budget.objection(30.0) == "1 of 5 requests are left in five minutes"
+    assert budget.objection(30.0, keep=2).endswith("in five minutes, the last 2 are kept for the status")
 
 
 def test_the_pace_lets_the_rest_last_for_a_window() -> None:
