@@ -165,7 +165,7 @@ async def test_nothing_is_sent_while_the_fabric_wants_silence(fabric: Fabric) ->
     await fabric.gate.set("none")
     asked = len(fabric.wire.asked)
     for ask in (fabric.collect, fabric.source.lookups.locations):
-        with pytest.raises(Throttled, match="nothing was sent: the fabric asked to wait [12] s more with HTTP 429"):
+        with pytest.raises(Throttled, match=r"nothing was sent: the fabric asked to wait [12] s more with HTTP 429"):
             await ask()
     assert len(fabric.wire.asked) == asked
     until = time.monotonic() + 5
