@@ -7,23 +7,29 @@ from dataclasses import replace
 
 import pytest
 
+from console.ui.app import InterlockApp
 from console.ui.clipboard import LIMIT_BYTES, osc52
 from console.ui.screens.help import HelpScreen
 from console.ui.screens.run import RunScreen
 from console.ui.words import BadCommand, Command, parse
 from network.observation import Kind
 from tests.sample import healthy
-from tests.ui.world import World, raw, wait_for
+from tests.ui.world import World, judged, press, raw, shows, wait_for
 
 TAKEN = {f"ctrl+{letter}" for letter in "basqjoz"}  # by tmux, screen, zellij
+
+
+def said(app: InterlockApp) -> str:
+    """The answer above the footer; empty once it has gone."""
+    return app.notice[0][0].text if app.notice else ""
 
 
 @pytest.mark.parametrize("keys", [[], ["4"], ["enter"], ["question_mark"], ["R"]])
 async def test_every_active_binding_has_an_id(world: World, keys: list[str]) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_for(lambda: app.sight.health is not None, "the site is judged")
-        await pilot.press(*keys)
+        await judged(app)
+        await press(pilot, *keys)
         focused = app.focused
         for key, active in app.screen.active_bindings.items():
             if active.node is focused and type(focused).__module__.startswith("textual."):
@@ -35,15 +41,17 @@ async def test_every_active_binding_has_an_id(world: World, keys: list[str]) -> 
 async def test_help_lists_exactly_the_active_bindings_and_runs_one(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_for(lambda: app.sight.health is not None, "the site is judged")
+        await judged(app)
         active = {active.binding.id for active in app.screen.active_bindings.values()}
-        await pilot.press("question_mark")
+        await press(pilot, "question_mark")
+        await shows(app, HelpScreen)
         assert isinstance(app.screen, HelpScreen)
         assert set(app.screen.listed) == active
         assert "run.abort" not in active  # there is no run
-        await pilot.press("slash", *"view.run", "enter")
-        assert app.screen.listed == ["view.run"]
-        await pilot.press("enter")
+        listing = app.screen
+        await press(pilot, "slash", *"view.run", "enter")
+        await wait_for(lambda: listing.listed == ["view.run"], "the one that was looked for")
+        await press(pilot, "enter")
         await wait_for(lambda: isinstance(app.screen, RunScreen), "the chosen key was run")
 
 
@@ -58,11 +66,11 @@ def test_clipboard_goes_through_tmux_and_has_a_limit() -> None:
 async def test_copy_goes_to_the_terminal_and_says_so(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_for(lambda: app.sight.health is not None, "the site is judged")
-        await pilot.press("y")
-        assert app.notice[0][0].text.startswith("copied ")
-        await pilot.press("Y")
-        assert app.notice[0][0].text == "nothing to copy here"
+        await judged(app)
+        await press(pilot, "y")
+        await wait_for(lambda: said(app).startswith("copied "), "it is said")
+        await press(pilot, "Y")
+        await wait_for(lambda: said(app) == "nothing to copy here", "it is said")
 
 
 async def test_copy_that_is_too_long_names_its_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +79,12 @@ async def test_copy_that_is_too_long_names_its_file(world: World, monkeypatch: p
     world.snapshot = raw(healthy(world.site)).with_observations([dump])
     app = world.app(desk=False)
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_for(lambda: app.sight.health is not None, "the site is judged")
-        await pilot.press(*["j"] * 4, "enter", "Y")
+        await judged(app)
+        await press(pilot, *["j"] * 4, "enter")
+        await wait_for(lambda: app.screen.commands() != "", "its evidence is shown")  # type: ignore[attr-defined]
+        await press(pilot, "Y")
         file = world.folder / "interlock" / "copied.txt"
-        assert str(file) in app.notice[0][0].text
+        await wait_for(lambda: str(file) in said(app), "the file is named")
         assert file.read_text() == "x" * LIMIT_BYTES
         assert file.stat().st_mode & 0o077 == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from time import monotonic
@@ -9,6 +10,7 @@ from time import monotonic
 import pytest
 
 from console.ui.app import InterlockApp
+from console.ui.desk_port import Connection
 from console.ui.screens.pulse import PulseScreen
 from console.ui.widgets.header import Header
 from console.ui.widgets.lines import Lines
@@ -17,18 +19,17 @@ from network.measured import ProbeResult
 from network.observation import Kind
 from network.verdict import Verdict
 from tests.sample import healthy, seen
-from tests.ui.world import SilentSource, World, raw, wait_for, with_faults
+from tests.ui.world import SilentSource, StillSource, World, judged, press, raw, wait_for, with_faults
 
 WIDE, NARROW = (120, 40), (80, 24)
 
 
-async def judged(app: InterlockApp) -> None:
-    await wait_for(lambda: app.sight.health is not None, "the site is judged")
-    await wait_for(lambda: not isinstance(app.screen, PulseScreen) or table(app).row_count, "the table is filled")
-
-
 def table(app: InterlockApp) -> PathTable:
     return app.screen.query_one(PathTable)
+
+
+def listed(app: InterlockApp) -> list[str]:
+    return [str(key.value) for key in table(app).rows]
 
 
 def text(app: InterlockApp) -> str:
@@ -41,10 +42,21 @@ def text(app: InterlockApp) -> str:
 
 
 async def test_screens_are_there_before_anything_is_connected(world: World) -> None:
-    app = world.app(source=SilentSource, desk=False)
-    async with app.run_test(size=NARROW):
+    connected = asyncio.Event()
+
+    async def late(_operator: object) -> Connection:
+        await connected.wait()
+        return Connection(StillSource(raw(healthy(world.site))))
+
+    app = InterlockApp(world.site, late, mode="LAB", operator="alice", write=False, clock=world.clock)
+    async with app.run_test(size=NARROW) as pilot:
+        await wait_for(lambda: "connecting …" in app.screen.query_one("#sources", Lines).text, "it says so")
+        await press(pilot, "4", "1")
         assert "connecting …" in text(app)
         assert app.sight.health is None
+        connected.set()
+        await judged(app)
+        assert "connecting …" not in text(app)
 
 
 @pytest.mark.alone
@@ -85,7 +97,6 @@ async def test_only_changed_cells_are_rewritten(world: World) -> None:
         assert table(app).rewritten == before + 1
 
 
-@pytest.mark.alone
 async def test_many_changes_are_drawn_at_most_four_times_a_second(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=WIDE):
@@ -94,6 +105,7 @@ async def test_many_changes_are_drawn_at_most_four_times_a_second(world: World) 
         began, before = monotonic(), table(app).rewritten
         for n in range(300):
             world.source.put(seen(Kind.PROBE, "aws/dx-2", ProbeResult(3, 3, 10.0 + n / 10)))
+            await asyncio.sleep(0)  # each of them could be drawn
         await wait_for(lambda: "39.9" in str(table(app).get_cell("aws/dx-2", "rtt")), "the last rtt is shown")
         assert table(app).rewritten - before <= 4 * (monotonic() - began) + 1
 
@@ -104,17 +116,14 @@ async def test_enter_shows_the_layers_and_the_raw_evidence(world: World) -> None
     async with app.run_test(size=WIDE) as pilot:
         await judged(app)
         table(app).move_cursor(row=table(app).get_row_index("aws/dx-1"))
-        await pilot.press("enter")
-        await pilot.pause()
-        shown = text(app)
-        assert "hold timer expired" in shown
-        assert "bgp_there  down" in shown
-        await pilot.press("escape")
-        assert isinstance(app.screen, PulseScreen)
+        await press(pilot, "enter")
+        await wait_for(lambda: "hold timer expired" in text(app), "why its session is down")
+        assert "bgp_there  down" in text(app)
+        await press(pilot, "escape")
+        await wait_for(lambda: isinstance(app.screen, PulseScreen), "back")
         table(app).move_cursor(row=table(app).get_row_index("aws/dx-2"))
-        await pilot.press("e")
-        await pilot.pause()
-        assert "$ show bgp summary json" in text(app)
+        await press(pilot, "e")
+        await wait_for(lambda: "$ show bgp summary json" in text(app), "the command behind it")
         assert '{"peer": "dx-2", "state": "Established"}' in text(app)
         assert app.screen.commands() == "show bgp summary json"  # type: ignore[attr-defined]
 
@@ -124,28 +133,29 @@ async def test_faults_only_and_filter(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=NARROW) as pilot:
         await judged(app)
-        await pilot.press("exclamation_mark")
-        assert [str(key.value) for key in table(app).rows] == ["azure/vpn-2", "aws/dx-1"]
-        await pilot.press("exclamation_mark", "slash", *"role=backup", "enter")
-        assert {str(key.value) for key in table(app).rows} == {f"{c}/vpn-{n}" for c in ("azure", "aws") for n in (1, 2)}
-        await pilot.press("slash", *["backspace"] * 20, *"!vpn", "enter")
-        assert len(table(app).rows) == 4
-        await pilot.press("slash", *["backspace"] * 20, *"(", "enter")
-        assert len(table(app).rows) == 8
-        assert "fields:" in str(table(app).border_subtitle)
-        await pilot.press("slash", "escape")
-        assert not table(app).border_subtitle
+        await press(pilot, "exclamation_mark")
+        await wait_for(lambda: listed(app) == ["azure/vpn-2", "aws/dx-1"], "the faults")
+        await press(pilot, "exclamation_mark", "slash", *"role=backup", "enter")
+        backups = {f"{cloud}/vpn-{n}" for cloud in ("azure", "aws") for n in (1, 2)}
+        await wait_for(lambda: set(listed(app)) == backups, "those with the role")
+        await press(pilot, "slash", *["backspace"] * len("role=backup"), *"!vpn", "enter")
+        await wait_for(lambda: len(listed(app)) == 4 and not backups.intersection(listed(app)), "the others")
+        await press(pilot, "slash", *["backspace"] * len("!vpn"), *"(", "enter")
+        await wait_for(lambda: "fields:" in str(table(app).border_subtitle), "what is wrong with it")
+        assert len(listed(app)) == 8
+        await press(pilot, "slash", "escape")
+        await wait_for(lambda: not table(app).border_subtitle, "no filter")
 
 
 async def test_freeze_stops_the_figures_and_shows_for_how_long(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=NARROW) as pilot:
         await judged(app)
-        await pilot.press("space")
+        await press(pilot, "space")
         world.clock.later(41)
         await wait_for(lambda: "FROZEN 41 s" in app.screen.query_one(Header).text, "the age of the frozen screen")
         assert str(table(app).get_cell("aws/dx-1", "mark")) == "="
-        await pilot.press("space")
+        await press(pilot, "space")
         await wait_for(lambda: str(table(app).get_cell("aws/dx-1", "mark")) == "?", "it goes on")
 
 
@@ -177,7 +187,7 @@ async def test_too_small_says_how_many_are_down(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=(50, 12)):
         await judged(app)
-        assert app.screen.query_one("#too-small").display
+        await wait_for(lambda: app.screen.query_one("#too-small").display, "it says that there is no room")
         assert "1 DOWN" in app.screen.query_one("#too-small", Lines).text
         assert not app.screen.query_one("#body").display
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -18,28 +17,26 @@ from console.ui.widgets.lines import Lines
 from console.ui.widgets.row_table import RowTable
 from runbooks.engine import view_of
 from runbooks.journal import Journal, NewRun
-from tests.ui.world import World, a_journal, a_plan, read, told, wait_for
+from tests.ui.world import (
+    World,
+    a_journal,
+    a_plan,
+    key_event,
+    press,
+    read,
+    say,
+    shows,
+    state,
+    step_state,
+    told,
+    wait_for,
+)
 
 SIZE = (80, 24)
 
 
 def shown(app: InterlockApp, name: str) -> str:
     return app.screen.query_one(name, Lines).text
-
-
-def state(app: InterlockApp) -> str:
-    return app.picture.run.view.state if app.picture.run else ""
-
-
-async def asked(app: InterlockApp, kind: type[Dialog | Form] = Dialog) -> None:
-    await wait_for(lambda: isinstance(app.screen, kind), f"a {kind.__name__} is open")
-
-
-async def say(pilot: Pilot[None], text: str) -> None:
-    await pilot.press("colon")
-    pilot.app.screen.query_one("#entry", Input).value = text
-    await pilot.press("enter")
-    await pilot.pause()
 
 
 async def desk_open(app: InterlockApp) -> None:
@@ -51,6 +48,7 @@ async def driven(world: World, app: InterlockApp, held: str) -> str:
     world.stage.hold = {held: asyncio.Event()}
     await desk_open(app)
     run_id = await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+    app.bridge.open_run(run_id)
     await wait_for(lambda: app.picture.run and app.picture.run.row.driver_alive, "the run is shown")
     return run_id
 
@@ -78,16 +76,17 @@ async def test_p_pauses_at_once_and_asks_before_it_goes_on(world: World) -> None
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await driven(world, app, "verify move-azure")
-        await pilot.press("4", "p")
+        await press(pilot, "4", "p")
         await wait_for(lambda: state(app) == "PAUSED", "it is paused")
         await wait_for(lambda: "! paused" in shown(app, "#detail"), "and says so")
         world.stage.hold["verify move-azure"].set()
-        await pilot.press("p")
-        await asked(app)
-        await pilot.press("escape")
+        await wait_for(lambda: step_state(app, "move-azure") == "done", "the step under way has ended")
+        await press(pilot, "p")
+        await shows(app, Dialog)
+        await press(pilot, "escape")
         assert state(app) == "PAUSED"
         assert world.stage.sent == [("move-azure", "do")]
-        await pilot.press("p", "enter")
+        await press(pilot, "p", "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it goes on")
 
 
@@ -95,20 +94,20 @@ async def test_h_lets_the_run_go_and_t_takes_it_up_again(world: World) -> None:
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await driven(world, app, "verify move-azure")
-        await pilot.press("4", "h")
-        await asked(app)
+        await press(pilot, "4", "h")
+        await shows(app, Dialog)
         assert "alice ends the group under way" in shown(app, "#what")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await told(app, "handover")
         world.stage.hold["verify move-azure"].set()
         await wait_for(lambda: app.picture.run and app.picture.run.view.unmanned, "nobody drives it")
         await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "the list knows")
         await wait_for(lambda: "! nobody drives it" in shown(app, "#detail"), "it says so")
         assert world.stage.sent == [("move-azure", "do")]
-        await pilot.press("t")
-        await asked(app)
+        await press(pilot, "t")
+        await shows(app, Dialog)
         assert "alice on" in shown(app, "#what")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it is driven on from here")
 
 
@@ -119,17 +118,18 @@ async def test_d_answers_the_question_that_was_shown(world: World) -> None:
         await desk_open(app)
         await in_view(pilot, app, await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: state(app) == "NEEDS_DECISION", "it asks")
-        await pilot.press("d")
-        await asked(app)
+        await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "and its driver lets go")
+        await press(pilot, "d")
+        await shows(app, Dialog)
         said = shown(app, "#what")
         for words in ("port-a still carries 12 Mbps", "expected", "redo", "accept", "skip", "rollback"):
             assert words in said
-        await pilot.press(*"yes", "enter")
-        assert isinstance(app.screen, Dialog)
+        await press(pilot, *"yes", "enter")
+        await wait_for(lambda: "'yes' is not " in shown(app, "#hint"), "that is no answer")
         assert app.picture.run is not None
         asks = app.picture.run.view.question
         assert asks is not None
-        await pilot.press(*["backspace"] * 3, *"skip", "enter")
+        await press(pilot, *["backspace"] * 3, *"skip", "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it goes on without the step")
         events = await world.desk.journal.events(app.picture.run.row.run_id)
         answer = next(event for event in events if event.kind == "cmd.decide")
@@ -142,14 +142,14 @@ async def test_t_takes_a_run_from_a_driver_that_may_live_only_by_its_id(world: W
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await in_view(pilot, app, run)
-        await pilot.press("t")
-        await asked(app)
+        await press(pilot, "t")
+        await shows(app, Dialog)
         assert "bob on" in shown(app, "#what")
         assert "drives it, since" in shown(app, "#what")
         assert "it may live" in shown(app, "#what")
-        await pilot.press(*"port-a", "enter")
-        assert isinstance(app.screen, Dialog)
-        await pilot.press(*["backspace"] * 6, *run, "enter")
+        await press(pilot, *"port-a", "enter")
+        await wait_for(lambda: f"'port-a' is not {run}" in shown(app, "#hint"), "another word does not do")
+        await press(pilot, *["backspace"] * 6, *run, "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it is driven from here")
         claims = [event for event in await other.events(run) if event.kind == "driver.claimed"]
         assert [(event.actor, event.data["forced"]) for event in claims] == [("alice", True)]
@@ -161,8 +161,8 @@ async def test_t_in_read_only_says_how_to_write(world: World) -> None:
     app = world.app()
     async with app.run_test(size=SIZE) as pilot:
         await in_view(pilot, app, (await other.runs())[0].run_id)
-        await pilot.press("t")
-        assert "READ-ONLY: press R" in shown(app, "#notice")
+        await press(pilot, "t")
+        await wait_for(lambda: "READ-ONLY: press R" in shown(app, "#notice"), "it says how to write")
     await other.close()
 
 
@@ -175,11 +175,11 @@ async def test_a_approves_as_the_second_person_only(world: World, creator: str, 
     async with app.run_test(size=SIZE) as pilot:
         await in_view(pilot, app, row.run_id)
         await wait_for(lambda: f"not {creator}" in shown(app, "#detail"), "it says who may not")
-        await pilot.press("a")
-        await asked(app)
+        await press(pilot, "a")
+        await shows(app, Dialog)
         for words in ("9c41e7d2ab10ff", f"not by {creator}", "second: a second person looks", "set local-preference"):
             assert words in shown(app, "#what")
-        await pilot.press(*"port-a", "enter")
+        await press(pilot, *"port-a", "enter")
         if counts:
             await wait_for(lambda: app.picture.run and app.picture.run.view.steps[0].do.state == "done", "approved")
         else:
@@ -198,10 +198,10 @@ async def test_abandoning_takes_two_people(world: World) -> None:
         await wait_for(lambda: app.screen.query("#runs") and app.screen.query_one(RowTable).row_count, "it is listed")
         for words in ("1 interrupted run", "resume t", "roll back b", "abandon A", "two people"):
             assert words in shown(app, "#interrupted")
-        await pilot.press("A", *run, "enter")
+        await press(pilot, "A", *run, "enter")
         await wait_for(lambda: app.picture.run and app.picture.run.view.abandon, "it is asked for")
         await wait_for(lambda: "asked to be abandoned by alice" in shown(app, "#detail"), "and shown")
-        await pilot.press("a", *run, "enter")
+        await press(pilot, "a", *run, "enter")
         await wait_for(lambda: "cannot approve it" in shown(app, "#notice"), "the same person is refused")
     await dead.close()
     world.clock.later(1.0)
@@ -218,11 +218,11 @@ async def test_manual_step_takes_its_evidence_from_a_form(world: World) -> None:
         new = NewRun("drain-port", "1", definition(step), ticket="CHG1")
         run = await world.desk.begin(new)
         await wait_for(lambda: app.bridge.operator.asked(run) and app.picture.run, "the step waits")
-        await pilot.press("4", "enter")
-        await asked(app, Form)
-        await pilot.press("enter", "enter")
-        assert "ticket is missing" in shown(app, "#hint")
-        await pilot.press(*"MP-77", "enter", *"carol", "enter")
+        await press(pilot, "4", "enter")
+        await shows(app, Form)
+        await press(pilot, "enter", "enter")
+        await wait_for(lambda: "ticket is missing" in shown(app, "#hint"), "what is missing is said")
+        await press(pilot, *"MP-77", "enter", *"carol", "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it goes on")
         given = next(event for event in await world.desk.journal.events(run) if event.kind == "cmd.confirm")
         assert given.data["evidence"] == {"ticket": "MP-77", "who": "carol"}
@@ -255,38 +255,37 @@ async def test_words_say_what_they_lack(world: World) -> None:
             ("pauze", "pause"),
         ):
             await say(pilot, text)
-            assert answer in shown(app, "#notice")
+            await wait_for(lambda answer=answer: answer in shown(app, "#notice"), answer)  # type: ignore[misc]
 
 
 async def test_3_plans_a_runbook_with_the_names_of_the_site(world: World) -> None:
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await desk_open(app)
-        await pilot.press("3")
+        await press(pilot, "3")
         await wait_for(lambda: app.screen.query("#books"), "the catalogue")
         await wait_for(lambda: "Move every cloud off one fabric port" in shown(app, "#book"), "what it is for")
         assert "allowed: port-a, port-b" in shown(app, "#book")
-        await pilot.press("enter")
-        await asked(app, Form)
-        await pilot.press(*"port-a", "enter", "enter")
+        await press(pilot, "enter")
+        await shows(app, Form)
+        await press(pilot, *"port-a", "enter", "enter")
         await wait_for(lambda: isinstance(app.screen, PlanScreen), "the plan")
         await wait_for(lambda: "set local-preference 120" in shown(app, "#plan"), "is shown, and nothing is asked")
         assert isinstance(app.screen, PlanScreen)
-        await pilot.press("escape", "enter")
-        await asked(app, Form)
-        await pilot.press(*"port-a", "enter", *"CHG0031234", "enter")
-        await asked(app)
+        await press(pilot, "escape", "enter")
+        await shows(app, Form)
+        await press(pilot, *"port-a", "enter", *"CHG0031234", "enter")
+        await shows(app, Dialog)
         assert await world.desk.journal.runs() == []
-        await pilot.press(*"port-a", "enter")
+        await press(pilot, *"port-a", "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "it is run")
 
 
 async def test_what_is_typed_right_after_enter_belongs_to_the_next_field(world: World) -> None:
     app = world.app()
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press("3", "enter")
-        await asked(app, Form)
+        await press(pilot, "3", "enter")
+        await shows(app, Form)
         for key in (*"port-a", "enter", *"CHG1"):  # all of it is there before the first is handled, as when pasted
-            app.post_message(events.Key(key, "\r" if key == "enter" else key))
-        await pilot.pause()
+            app.post_message(key_event(key))
         await wait_for(lambda: [each.value for each in app.screen.query(Input)] == ["port-a", "CHG1"], "each its own")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from textual.pilot import Pilot
-from textual.widgets import Input
-
 from console.ui.app import InterlockApp
 from console.ui.screens.dialog import Dialog
 from console.ui.screens.plan import PlanScreen
@@ -15,7 +12,7 @@ from console.ui.widgets.header import Header
 from console.ui.widgets.lines import Lines
 from console.ui.widgets.row_table import RowTable
 from runbooks.journal import NewRun
-from tests.ui.world import World, a_journal, a_plan, told, wait_for
+from tests.ui.world import World, a_journal, a_plan, press, say, shows, state, step_state, told, wait_for
 
 SIZE = (100, 30)
 RUN = "run drain-port port=port-a change=CHG0031234"
@@ -25,19 +22,8 @@ def shown(app: InterlockApp, name: str) -> str:
     return app.screen.query_one(name, Lines).text
 
 
-async def say(pilot: Pilot[None], text: str) -> None:
-    await pilot.press("colon")
-    pilot.app.screen.query_one("#entry", Input).value = text
-    await pilot.press("enter")
-    await pilot.pause()
-
-
 async def opened(world: World, app: InterlockApp) -> None:
     await wait_for(lambda: app.bridge.desk is not None, "the desk is open")
-
-
-def state(app: InterlockApp) -> str:
-    return app.picture.run.view.state if app.picture.run else ""
 
 
 async def test_read_only_refuses_and_plans_all_the_same(world: World) -> None:
@@ -45,11 +31,11 @@ async def test_read_only_refuses_and_plans_all_the_same(world: World) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
         await say(pilot, RUN)
-        assert "READ-ONLY: press R" in shown(app, "#notice")
+        await wait_for(lambda: "READ-ONLY: press R" in shown(app, "#notice"), "it is refused")
         assert await world.desk.journal.runs() == []
         await say(pilot, "plan drain-port port=port-a")
-        assert isinstance(app.screen, PlanScreen)
         await wait_for(lambda: "set local-preference 120" in shown(app, "#plan"), "the plan is shown")
+        assert isinstance(app.screen, PlanScreen)
         for words in ("er-primary  →  out and back er-secondary", "set local-preference 200", "9c41e7d2ab10"):
             assert words in shown(app, "#plan")
 
@@ -57,15 +43,16 @@ async def test_read_only_refuses_and_plans_all_the_same(world: World) -> None:
 async def test_writing_is_confirmed_by_a_typed_word_and_given_up_without(world: World) -> None:
     app = world.app()
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press("R", *"yes", "enter")
+        await press(pilot, "R", *"yes", "enter")
+        await wait_for(lambda: "'yes' is not WRITE: nothing was done" in shown(app, "#hint"), "the word is refused")
         assert isinstance(app.screen, Dialog)
         assert not app.write
-        await pilot.press(*["backspace"] * 3, *"WRITE", "enter")
+        await press(pilot, *["backspace"] * 3, *"WRITE", "enter")
+        await wait_for(lambda: "WRITE" in app.screen.query_one(Header).text, "it is said where it always stands")
         assert app.write
-        assert "WRITE" in app.screen.query_one(Header).text
-        await pilot.press("R")
-        await pilot.pause()
-        assert "READ-ONLY" in app.screen.query_one(Header).text
+        await press(pilot, "R")
+        await wait_for(lambda: "READ-ONLY" in app.screen.query_one(Header).text, "it is read-only again")
+        assert not app.write
 
 
 async def test_what_cannot_be_planned_lands_in_the_pane(world: World) -> None:
@@ -74,9 +61,9 @@ async def test_what_cannot_be_planned_lands_in_the_pane(world: World) -> None:
         await opened(world, app)
         await say(pilot, "plan drain-prot port=port-a")
         await wait_for(lambda: "nearest: drain-port" in shown(app, "#plan"), "the reason is shown")
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await say(pilot, "pln x")
-        assert "plan" in shown(app, "#notice")
+        await wait_for(lambda: "plan" in shown(app, "#notice"), "the nearest verb is named")
 
 
 async def test_run_is_started_by_its_targets_name_and_shown(world: World) -> None:
@@ -84,11 +71,12 @@ async def test_run_is_started_by_its_targets_name_and_shown(world: World) -> Non
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
         await say(pilot, RUN)
-        await wait_for(lambda: isinstance(app.screen, Dialog), "the question")
-        await pilot.press(*"port-b", "enter")
+        await shows(app, Dialog)
+        await press(pilot, *"port-b", "enter")
+        await wait_for(lambda: "'port-b' is not port-a: nothing was done" in shown(app, "#hint"), "the name is refused")
         assert isinstance(app.screen, Dialog)
-        assert world.stage.sent == []
-        await pilot.press(*["backspace"] * 6, *"port-a", "enter")
+        assert await world.desk.journal.runs() == []
+        await press(pilot, *["backspace"] * 6, *"port-a", "enter")
         await wait_for(lambda: state(app) == "COMPLETED", "the run is done")
         await wait_for(lambda: isinstance(app.screen, RunScreen) and "COMPLETED" in shown(app, "#title"), "and shown")
         assert world.stage.sent == [("move-azure", "do"), ("move-aws", "do")]
@@ -104,7 +92,7 @@ async def test_current_step_shows_its_commands_and_what_is_expected(world: World
         await opened(world, app)
         await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
         await wait_for(lambda: state(app) == "RUNNING", "the run is followed by itself")
-        await pilot.press("4")
+        await press(pilot, "4")
         await wait_for(lambda: "route-map OUT-dx-router-1 permit 10" in shown(app, "#detail"), "its commands")
         assert "not seen yet" in shown(app, "#detail")
         assert "edge-1 > clear bgp ipv4 unicast 10.255.1.2 soft" in app.screen.commands()  # type: ignore[attr-defined]
@@ -117,21 +105,21 @@ async def test_abort_says_first_what_it_undoes_and_can_be_repeated(world: World)
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
-        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
-        await wait_for(lambda: len(world.stage.sent) == 2 and state(app) == "RUNNING", "both clouds are moved")
-        await wait_for(lambda: app.sight.run_open, "the screens know")
-        await pilot.press("1", "X")  # from another screen
+        app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
+        await wait_for(lambda: step_state(app, "move-aws") == "acted", "both clouds are moved, and the screens know")
+        await press(pilot, "1", "X")  # from another screen
+        await shows(app, Dialog)
         said = shown(app, "#what")
         assert said.index("move-aws") < said.index("move-azure")
         assert "no set as-path prepend" in said
-        await pilot.press("escape")
+        await press(pilot, "escape")
         assert state(app) == "RUNNING"
-        await pilot.press("X", "enter")
+        await press(pilot, "X", "enter")
         await told(app, "abort")
         world.stage.hold["verify move-aws"].set()
         await wait_for(lambda: state(app) == "ROLLED_BACK", "everything is put back")
         assert world.stage.sent[2:] == [("move-aws", "undo"), ("move-azure", "undo")]
-        await pilot.press("X")
+        await press(pilot, "X")
         assert not isinstance(app.screen, Dialog)
 
 
@@ -142,16 +130,18 @@ async def test_rollback_of_a_completed_run_asks_is_the_field_clear(world: World)
         first = await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
         await world.desk.finished()
         await wait_for(lambda: app.picture.runs and app.picture.runs[0].state == "COMPLETED", "it is listed")
-        await pilot.press("4", "escape")
+        await press(pilot, "4", "escape")
         await wait_for(lambda: app.screen.query_one("#runs", RowTable).row_count, "the list")
-        await pilot.press("b")
-        assert "set local-preference 200" in shown(app, "#what")
-        await pilot.press(*"port-a", "enter")
+        await press(pilot, "b")
+        await wait_for(lambda: "set local-preference 200" in shown(app, "#what"), "what it would send")
+        await press(pilot, *"port-a", "enter")
         await wait_for(lambda: "field clear" in shown(app, "#detail"), "the question of the undo")
         assert app.picture.run is not None
         assert app.picture.run.view.undo_of == first
         assert len(world.stage.sent) == 2
-        await pilot.press("enter", "enter")
+        undo = app.picture.run.row.run_id
+        await wait_for(lambda: app.bridge.operator.asked(undo), "it waits for the answer")
+        await press(pilot, "enter", "enter")
         await wait_for(lambda: len(world.stage.sent) == 4, "the undo is sent")
 
 
@@ -161,13 +151,13 @@ async def test_a_run_can_be_put_back_as_soon_as_it_is_seen_to_be_completed(world
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
-        await pilot.press("4")
-        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        await press(pilot, "4")
+        app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: state(app) == "RUNNING", "it is shown")
         world.stage.hold["verify"].set()
         await wait_for(lambda: state(app) == "COMPLETED", "it is completed")
-        await pilot.press("b")
-        await wait_for(lambda: isinstance(app.screen, Dialog), "it asks")
+        await press(pilot, "b")
+        await shows(app, Dialog)
         assert "COMPLETED" in shown(app, "#what")
 
 
@@ -178,10 +168,10 @@ async def test_interrupted_run_comes_first_after_a_restart(world: World) -> None
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
-        await pilot.press("4")
+        await press(pilot, "4")
         await wait_for(lambda: "1 interrupted run" in shown(app, "#interrupted"), "it says so")
         assert row.run_id in shown(app, "#interrupted")
-        await pilot.press("b", *"port-a", "enter")
+        await press(pilot, "b", *"port-a", "enter")
         await wait_for(lambda: state(app) == "ROLLED_BACK", "it is taken up and turned round")
 
 
@@ -190,11 +180,12 @@ async def test_leaving_during_a_run_asks(world: World) -> None:
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
-        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
+        app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: app.sight.run_open, "the run is open")
-        await pilot.press("q")
-        assert isinstance(app.screen, Dialog)
-        await pilot.press("escape")
+        await press(pilot, "q")
+        await shows(app, Dialog)
+        await press(pilot, "escape")
+        await wait_for(lambda: not isinstance(app.screen, Dialog), "it stays")
         assert app.is_running
 
 
@@ -202,16 +193,12 @@ async def test_when_a_run_appears_the_hidden_list_of_runs_gives_the_keys_away(wo
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
-        await pilot.press("4")
-        await pilot.pause()
-        assert isinstance(app.screen.focused, RowTable)
+        await press(pilot, "4")
+        await wait_for(lambda: isinstance(app.screen.focused, RowTable), "the list has the keys")
         world.stage.hold = {"verify move-aws": asyncio.Event()}
         await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
         await wait_for(lambda: app.picture.run is not None and app.screen.query_one("#now").display, "the run is shown")
-        await pilot.pause()
-        focused = app.screen.focused
-        assert focused is not None
-        assert focused.id == "detail-box"
-        await pilot.press("escape")
+        await wait_for(lambda: app.screen.focused is app.screen.query_one("#detail-box"), "the step has the keys")
+        await press(pilot, "escape")
         await wait_for(lambda: app.screen.query_one("#past").display, "the past runs are shown")
-        assert isinstance(app.screen.focused, RowTable)
+        await wait_for(lambda: isinstance(app.screen.focused, RowTable), "and the list has the keys")

@@ -15,17 +15,35 @@ from console.ui.widgets.lines import Lines
 from runbooks.journal import NewRun
 from runbooks.standing import Away, Standing
 from tests.sample import healthy
-from tests.ui.world import STEPS, Ticks, World, a_journal, a_plan, raw, wait_for, with_faults
+from tests.ui.world import (
+    STEPS,
+    Ticks,
+    World,
+    a_journal,
+    a_plan,
+    judged,
+    press,
+    raw,
+    step_state,
+    wait_for,
+    with_faults,
+)
 
 SIZES = pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
 Before = Callable[[Pilot[None]], Awaitable[None]]
 
 
+async def typed(pilot: Pilot[None], *keys: str) -> None:
+    """Type; each screen is laid out before the next covers it, since it is in the picture, too."""
+    for key in keys:
+        await press(pilot, key)
+        await pilot.pause()
+
+
 def seen(app: InterlockApp, *keys: str) -> Before:
     async def before(pilot: Pilot[None]) -> None:
-        await wait_for(lambda: app.sight.health is not None, "the site is judged")
-        await pilot.press(*keys)
-        await pilot.pause()
+        await judged(app)
+        await typed(pilot, *keys)
 
     return before
 
@@ -35,19 +53,12 @@ def running(world: World, app: InterlockApp, held: str, *keys: str) -> Before:
     step = held.rsplit(maxsplit=1)[-1]
 
     async def before(pilot: Pilot[None]) -> None:
-        await wait_for(lambda: world.desks, "the desk is open")
-        await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
-        await wait_for(lambda: held_at(app, step), f"the run is at {step}")
-        await pilot.press("4", *keys)
-        await pilot.pause()
+        await wait_for(lambda: app.bridge.desk, "the desk is open")
+        app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
+        await wait_for(lambda: step_state(app, step) == "acted", f"the run is at {step}")
+        await typed(pilot, "4", *keys)
 
     return before
-
-
-def held_at(app: InterlockApp, step: str) -> bool:
-    run = app.picture.run
-    at = run.view.step(step) if run else None
-    return at is not None and at.state in {"acted", "running"}
 
 
 @SIZES
@@ -86,8 +97,7 @@ def test_interrupted_run(tmp_path: Path, snap_compare: Any) -> None:
         await dead.create_run(NewRun("drain-port", "1", a_plan({"port": "port-a"}).definition(), ticket="CHG0031234"))
         await dead.close()
         await wait_for(lambda: app.picture.runs, "the run is listed")
-        await pilot.press("4")
-        await pilot.pause()
+        await typed(pilot, "4")
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
@@ -126,8 +136,7 @@ def test_run_with_guards_and_a_dead_man(tmp_path: Path, snap_compare: Any, size:
         await wait_for(lambda: app.bridge.desk, "the desk is open")
         app.bridge.open_run(run)
         await wait_for(lambda: app.picture.run and app.picture.run.view.unsure, "the guards are shown")
-        await pilot.press("4")
-        await pilot.pause()
+        await typed(pilot, "4")
 
     assert snap_compare(app, terminal_size=size, run_before=before)
 
@@ -135,20 +144,20 @@ def test_run_with_guards_and_a_dead_man(tmp_path: Path, snap_compare: Any, size:
 def armed(world: World, app: InterlockApp) -> Before:
     """A run that is driven here, held while its first act is verified; four seconds ago the routers were armed."""
     world.stage.hold, world.stage.routers = {"verify move-azure": asyncio.Event()}, ("edge-1", "edge-2")
+    world.stage.silent = True
 
     async def before(pilot: Pilot[None]) -> None:
-        await wait_for(lambda: world.desks and app.bridge.desk, "the desk is open")
+        await wait_for(lambda: app.bridge.desk, "the desk is open")
         definition = a_plan({"port": "port-a"}).definition()
         steps = [each | ({"deadman_s": 15.0} if each["kind"] == "act" else {}) for each in definition["steps"]]
         app.bridge.open_run(
             await world.desk.begin(NewRun("drain-port", "1", definition | {"steps": steps}, ticket="CHG0031234"))
         )
         await wait_for(lambda: app.picture.run and app.picture.run.fuses, "a dead-man is armed")
-        await wait_for(lambda: held_at(app, "move-azure"), "its act is verified")
-        await pilot.press("4")
+        await wait_for(lambda: step_state(app, "move-azure") == "acted", "its act is verified")
+        await typed(pilot, "4")
         world.clock.later(4.0)
         await wait_for(lambda: "in 11 s" in app.screen.query_one("#detail", Lines).text, "it is counted down")
-        await pilot.pause()
 
     return before
 
@@ -179,8 +188,7 @@ def holding(world: World, app: InterlockApp, *keys: str) -> Before:
         world.desk.shown = Standing(run.fuses, AWAY, run.view)
         asked.append(asyncio.create_task(app.bridge.operator.break_glass(run.row.run_id, 11.0)))
         await wait_for(lambda: "b break the glass" in app.screen.query_one("#hold", Lines).text, "it holds")
-        await pilot.press(*keys)
-        await pilot.pause()
+        await typed(pilot, *keys)
 
     return before
 
@@ -211,8 +219,7 @@ def test_nobody_drives(tmp_path: Path, snap_compare: Any) -> None:
         await wait_for(lambda: app.bridge.desk, "the desk is open")
         app.bridge.open_run(run)
         await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "nobody drives it")
-        await pilot.press("4")
-        await pilot.pause()
+        await typed(pilot, "4")
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 
@@ -223,12 +230,11 @@ def test_decide_dialog(tmp_path: Path, snap_compare: Any) -> None:
     app = world.app(write=True)
 
     async def before(pilot: Pilot[None]) -> None:
-        await wait_for(lambda: world.desks and app.bridge.desk, "the desk is open")
+        await wait_for(lambda: app.bridge.desk, "the desk is open")
         app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: app.picture.run and app.picture.run.view.question, "it asks")
         await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "and lets go")
-        await pilot.press("4", "d")
-        await pilot.pause()
+        await typed(pilot, "4", "d")
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
 

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 
-from textual import events
-from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.ui.app import InterlockApp
 from console.ui.screens.dialog import Dialog
 from console.ui.screens.plan import PlanScreen
-from tests.ui.world import World, a_plan, told, wait_for
+from console.ui.widgets.lines import Lines
+from tests.ui.world import World, a_plan, key_event, press, state, told, wait_for
 
 SIZE = (80, 24)
-NAMED = {"enter": "\r", "escape": "\x1b"}
+
+
+def hint(app: InterlockApp) -> str:
+    """What a dialog says of the word that was typed."""
+    return app.screen.query_one("#hint", Lines).text
 
 
 def at_once(app: InterlockApp, *keys: str) -> None:
     """All of them are there before the first is heard."""
     for key in keys:
-        named = len(key) > 1
-        app.post_message(events.Key(key if named else _character_to_key(key), NAMED[key] if named else key))
-
-
-def state(app: InterlockApp) -> str:
-    return app.picture.run.view.state if app.picture.run else ""
+        app.post_message(key_event(key))
 
 
 async def run_in_view(world: World, app: InterlockApp, pilot: Pilot[None], held: str = "") -> str:
@@ -36,8 +34,7 @@ async def run_in_view(world: World, app: InterlockApp, pilot: Pilot[None], held:
     app.bridge.open_run(run)
     await wait_for(lambda: state(app) == ("RUNNING" if held else "COMPLETED"), "the run is in view")
     await wait_for(lambda: app.picture.run and (held or app.picture.run.row.closed_at), "as the list has it, too")
-    await pilot.press("4")
-    await pilot.pause()
+    await press(pilot, "4")
     return run
 
 
@@ -46,9 +43,7 @@ async def test_word_that_is_typed_as_the_dialog_opens_is_its_word(world: World) 
     async with app.run_test(size=SIZE) as pilot:
         run = await run_in_view(world, app, pilot)
         at_once(app, "b", *"port-b", "enter")
-        await wait_for(lambda: app.screen.query(Input), "it asks")
-        await wait_for(lambda: app.screen.query_one(Input).value == "port-b", "every key has arrived, in its order")
-        await pilot.pause()
+        await wait_for(lambda: "'port-b' is not port-a" in hint(app), "every key has arrived, in its order")
         assert isinstance(app.screen, Dialog), "a wrong word does nothing"
         assert [row.run_id for row in await world.desk.journal.runs()] == [run]
         at_once(app, "escape", "b", *"port-a", "enter")
@@ -58,14 +53,15 @@ async def test_word_that_is_typed_as_the_dialog_opens_is_its_word(world: World) 
 async def test_command_typed_at_once_is_no_order_of_single_keys(world: World) -> None:
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
-        await run_in_view(world, app, pilot, "verify move-azure")
+        run = await run_in_view(world, app, pilot, "verify move-azure")
         at_once(app, *":plan drain-port port=port-a", "enter")
         await wait_for(lambda: isinstance(app.screen, PlanScreen), "the plan that was asked for")
-        assert state(app) == "RUNNING", "the p of plan pauses nothing"
         at_once(app, "X", "enter")
         await told(app, "abort")
         world.stage.hold["verify move-azure"].set()
         await wait_for(lambda: state(app) == "ROLLED_BACK", "an abort and its confirmation in one stroke")
+        told_to_it = [event.kind for event in await world.desk.journal.events(run) if event.kind.startswith("cmd.")]
+        assert told_to_it == ["cmd.abort"], "the p of plan pauses nothing"
 
 
 async def test_form_filled_in_one_stroke(world: World) -> None:

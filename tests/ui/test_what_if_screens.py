@@ -16,8 +16,8 @@ from network.observation import Kind, Observation
 from tests.sample import NOW, healthy, seen
 from tests.truth import World as Network
 from tests.truth import snapshot_of
-from tests.ui.test_pulse_screen import NARROW, WIDE, judged, text
-from tests.ui.world import World, wait_for, with_faults
+from tests.ui.test_pulse_screen import NARROW, WIDE, text
+from tests.ui.world import World, judged, press, wait_for, with_faults
 
 MAINTENANCE = ProviderEvent(
     "CSS-7", "megaport", "maintenance", "announced", "Software upgrade", NOW + timedelta(days=2),
@@ -52,29 +52,27 @@ async def test_what_if_says_who_carries_then_and_goes_along_the_path(world: Worl
     app = world.app(desk=False)
     async with app.run_test(size=NARROW) as pilot:
         await judged(app)
-        await pilot.press("f")
-        await pilot.pause()
+        await press(pilot, "f")
+        await wait_for(lambda: "er-primary -> er-secondary" in shown(app, "forecast"), "one cloud")
+        await wait_for(lambda: "dx-1 -> dx-2" in shown(app, "forecast"), "and the other")
         assert "IF port-a FAILS" in shown(app, "forecast")
-        assert "er-primary -> er-secondary" in shown(app, "forecast")
-        assert "dx-1 -> dx-2" in shown(app, "forecast")
-        await pilot.press("n", "n")
-        assert "IF er-primary FAILS" in shown(app, "forecast")
+        await press(pilot, "n", "n")
+        await wait_for(lambda: "IF er-primary FAILS" in shown(app, "forecast"), "what the path runs over next but one")
         assert "dx-1 -> dx-1" in shown(app, "forecast")
-        await pilot.press("d")
-        assert "IF er-primary IS DRAINED" in shown(app, "forecast")
-        await pilot.press("p", "p", "p")
-        assert "fabric" in shown(app, "forecast").splitlines()[0], "it goes round"
-        await pilot.press("escape")
-        assert app.screen.query("#clouds")
+        await press(pilot, "d")
+        await wait_for(lambda: "IF er-primary IS DRAINED" in shown(app, "forecast"), "what else could happen to it")
+        await press(pilot, "p", "p", "p")
+        await wait_for(lambda: "fabric" in shown(app, "forecast").splitlines()[0], "it goes round")
+        await press(pilot, "escape")
+        await wait_for(lambda: app.screen.query("#clouds"), "back")
 
 
 async def test_what_is_not_known_is_no_forecast(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=NARROW) as pilot:
         await judged(app)
-        await pilot.press("f")
-        await pilot.pause()
-        assert "-> . UNKNOWN" in shown(app, "forecast")
+        await press(pilot, "f")
+        await wait_for(lambda: "-> . UNKNOWN" in shown(app, "forecast"), "nothing is foretold")
 
 
 async def test_the_calendar_lists_what_is_planned_and_where_it_meets(world: World) -> None:
@@ -83,11 +81,10 @@ async def test_the_calendar_lists_what_is_planned_and_where_it_meets(world: Worl
     async with app.run_test(size=NARROW) as pilot:
         await judged(app)
         assert "calendar" in text(app) or "er-secondary" in text(app)
-        await pilot.press("c")
-        await pilot.pause()
+        await press(pilot, "c")
+        await wait_for(lambda: "port-a: Software upgrade" in shown(app, "calendar"), "what is planned")
         said = shown(app, "calendar")
         assert "the next 14 days" in said
-        assert "port-a: Software upgrade" in said
         assert "! " in said, "two at once that a cloud does not survive as well"
 
 
@@ -96,9 +93,8 @@ async def test_a_system_that_tells_no_plans_is_not_taken_for_one_without(world: 
     app = world.app(desk=False)
     async with app.run_test(size=NARROW) as pilot:
         await judged(app)
-        await pilot.press("c")
-        await pilot.pause()
-        assert "what megaport plans is not known" in shown(app, "calendar")
+        await press(pilot, "c")
+        await wait_for(lambda: "what megaport plans is not known" in shown(app, "calendar"), "it is said")
 
 
 @pytest.mark.parametrize(
@@ -142,10 +138,9 @@ async def test_an_alert_names_a_runbook_that_fits_and_exists(world: World) -> No
 def opened(app: InterlockApp, *keys: str) -> Any:
     async def before(pilot: Pilot[None]) -> None:
         await judged(app)
-        await pilot.press(*keys)
-        await pilot.pause()
+        await press(pilot, *keys)
         box = app.screen.query("#forecast, #calendar").first(Lines)
-        await wait_for(lambda: box.id == "calendar" or wide(box.text), "its lines fit the box")
+        await wait_for(lambda: box.text and (box.id == "calendar" or wide(box.text)), "its lines fit the box")
 
     return before
 
@@ -166,11 +161,9 @@ async def test_a_vpn_path_shows_whether_it_would_carry(world: World) -> None:
     app = world.app(desk=False)
     async with app.run_test(size=WIDE) as pilot:
         await judged(app)
-        await pilot.press("j", "j", "enter")
-        await pilot.pause()
-        said = shown(app, "proof")
-        assert "would carry: " in said
-        assert all(mark in said for mark in ("ike", "bgp", "rides", "coverage", "probe"))
-        await pilot.press("escape", "k", "enter")
-        await pilot.pause()
+        await press(pilot, "j", "j", "enter")
+        await wait_for(lambda: "would carry: " in shown(app, "proof"), "what proves it")
+        assert all(mark in shown(app, "proof") for mark in ("ike", "bgp", "rides", "coverage", "probe"))
+        await press(pilot, "escape", "k", "enter")
+        await wait_for(lambda: "er-secondary" in shown(app, "layers"), "another path")
         assert not app.screen.query_one("#proof").display, "a private path has no tunnel to prove"

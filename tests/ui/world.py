@@ -10,11 +10,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
+
+from textual import events
+from textual.css.query import NoMatches
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Input
 
 from console.ui.app import InterlockApp
 from console.ui.desk_port import Connection, Desk
 from console.ui.screen_operator import ScreenOperator
+from console.ui.screens.pulse import PulseScreen
+from console.ui.widgets.path_table import PathTable
 from network.inventory import Site
 from network.observation import Kind, Observation, SessionHere
 from network.snapshot import Snapshot
@@ -31,6 +40,7 @@ from runbooks.view import RunView, Timer
 from tests.sample import NOW, healthy, reference
 
 WINDOW_S, LEASE_S = 4320.0, 780.0
+HELD_S = 600.0  # of a step: a test holds it for as long as it takes
 
 
 class StillSource:
@@ -99,12 +109,12 @@ def act(cloud: str, neighbour: str) -> dict[str, Any]:
         "commands": [{"router": "edge-1", "configure": lines}, clear],
         "undo": [{"router": "edge-1", "configure": undo}, clear],
         "expect": want,
-        "timeout_s": 5.0,
+        "timeout_s": HELD_S,
     }
 
 
 def read(name: str, kind: str, title: str) -> dict[str, Any]:
-    return {"id": name, "kind": kind, "verb": name, "title": title, "risk": "reading", "timeout_s": 5.0}
+    return {"id": name, "kind": kind, "verb": name, "title": title, "risk": "reading", "timeout_s": HELD_S}
 
 
 WAYS = {
@@ -149,6 +159,7 @@ class Stage:
     sent: list[tuple[str, Phase]] = field(default_factory=list)
     refuse: set[str] = field(default_factory=set)  # waits whose time ends without what was expected
     routers: tuple[str, ...] = ()  # where a dead-man can be armed
+    silent: bool = False  # they answer no extension: what is armed burns down
 
     async def check(self, step: StepDef) -> Finding:
         await self._held(step.id)
@@ -176,7 +187,7 @@ class Stage:
         """They do as they are told."""
 
     async def extend(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
-        return dict.fromkeys(timer.places, "armed")
+        return {} if self.silent else dict.fromkeys(timer.places, "armed")
 
     async def disarm(self, step: StepDef, timer: Timer) -> Mapping[str, str]:
         return dict.fromkeys(timer.places, "armed")
@@ -380,8 +391,78 @@ async def told(app: InterlockApp, order: str) -> None:
 
 
 async def wait_for(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> None:
-    """Wait for a condition of this process, with a deadline and a description."""
+    """Wait for a condition of this process, with a deadline and a description.
+
+    A widget that is looked for is there a moment after its screen is: until then the condition does not hold.
+    """
     end = monotonic() + deadline_s
-    while not condition():
-        assert monotonic() < end, f"never happened: {what}"
+    while True:
+        missing = ""
+        try:
+            if condition():
+                return
+        except NoMatches as absent:
+            missing = f" ({absent})"
+        assert monotonic() < end, f"never happened: {what}{missing}"
         await asyncio.sleep(0.01)
+
+
+async def judged(app: InterlockApp) -> None:
+    """Wait until the site is judged, and on Pulse its paths stand in their table."""
+    await wait_for(lambda: app.sight.health is not None, "the site is judged")
+    await wait_for(
+        lambda: not isinstance(app.screen, PulseScreen) or app.screen.query_one(PathTable).row_count,
+        "the table is filled",
+    )
+
+
+def state(app: InterlockApp) -> str:
+    """The state of the run in view."""
+    return app.picture.run.view.state if app.picture.run else ""
+
+
+def step_state(app: InterlockApp, step: str) -> str:
+    """The state of a step of the run in view."""
+    found = app.picture.run.view.step(step) if app.picture.run else None
+    return found.state if found else ""
+
+
+async def say(pilot: Pilot[None], text: str) -> None:
+    """Give the `:` line a command."""
+    await press(pilot, "colon")
+    pilot.app.screen.query_one("#entry", Input).value = text
+    await press(pilot, "enter")
+
+
+async def shows(app: InterlockApp, kind: type[Screen[Any]]) -> None:
+    """Wait until a screen of this kind is in front, with everything that stands on it from the start."""
+    await wait_for(lambda: isinstance(app.screen, kind) and app.screen.is_mounted, f"a {kind.__name__} is shown")
+
+
+def key_event(key: str) -> events.Key:
+    """A key as a terminal sends it: one character, or a name such as `enter`."""
+    return events.Key(_character_to_key(key), key) if len(key) == 1 else events.Key(key, None)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Type key by key: on return the last one has been heard by all, and the screen that it opened is in front.
+
+    What a key sets going besides (an order, a plan, the next picture) comes when it comes: it is waited for.
+    Pilot.press waits for an idle processor instead: tens of ms for each key, and on a busy machine not for the key.
+    """
+    app = cast("InterlockApp", pilot.app)
+    for key in keys:
+        app.post_message(key_event(key))
+        await heard(app)
+    await pilot._wait_for_screen()
+
+
+async def heard(app: InterlockApp) -> None:
+    """Wait until every key that was typed has been heard."""
+    read = asyncio.Event()
+    async with asyncio.timeout(30.0):
+        if app.call_later(read.set):  # behind them
+            await read.wait()
+        while app.is_running and app._keyboard._busy:
+            assert app._keyboard._turn is not None
+            await asyncio.wait({app._keyboard._turn})
