@@ -39,10 +39,10 @@ def abort_lines(view: RunView) -> list[Line]:
     return [*look, [Cell("It undoes, in this order:")], *undo_lines(view)]
 
 
-def rollback_lines(row: RunRow) -> list[Line]:
+def rollback_lines(row: RunRow, state: str) -> list[Line]:
     """What putting a past run back will send, from its frozen definition: its acts' undo in strict reverse."""
     acts = [step for step in reversed(row.definition.get("steps", ())) if step.get("kind") == "act"]
-    lines: list[Line] = [[Cell(f"{row.book}  {row.ticket or ''}  {row.state}", "dim")]]
+    lines: list[Line] = [[Cell(f"{row.book}  {row.ticket or ''}  {state}", "dim")]]
     for step in acts:
         lines.append([Cell(f"{step['id']}  ", "strong"), Cell(str(step.get("title", "")), "dim")])
         lines += sends_lines(step.get("undo", ()))

@@ -154,12 +154,15 @@ class RunErrands(Asking):
         """Say what will be put back; its target's name confirms."""
         from console import run_words
 
-        row = next((row for row in self._app.picture.runs if row.run_id == run_id), None)
+        run, listed = self._app.picture.run, self._app.picture.runs
+        seen = run if run and run.row.run_id == run_id else None
+        row = seen.row if seen else next((row for row in listed if row.run_id == run_id), None)
         if row is None:
             self._app.say(f"run {run_id} is not in this journal", "degraded")
         elif self._may_write():
             word = str(row.definition.get("target") or run_id)
-            lines, puts = run_words.rollback_lines(row), lambda: self._rolled_back(run_id)
+            now = seen.view.state if seen else row.state  # the list is read once a second
+            lines, puts = run_words.rollback_lines(row, now), lambda: self._rolled_back(run_id)
             self._confirmed(f"roll back {run_id}?", lines, "to put it back", puts, [word])
 
     def _rolled_back(self, run_id: str) -> None:

@@ -11,7 +11,7 @@ from console.ui.screens.run import RunScreen
 from console.ui.widgets.header import Header
 from console.ui.widgets.lines import Lines
 from console.ui.widgets.row_table import RowTable
-from runbooks.journal import NewRun
+from runbooks.journal import Journal, NewRun, RunRow
 from tests.ui.world import World, a_journal, a_plan, press, say, shows, state, step_state, told, wait_for
 
 SIZE = (100, 30)
@@ -145,12 +145,21 @@ async def test_rollback_of_a_completed_run_asks_is_the_field_clear(world: World)
         await wait_for(lambda: len(world.stage.sent) == 4, "the undo is sent")
 
 
+class Unlisted(Journal):
+    """A journal whose list of runs takes its time."""
+
+    async def runs(self) -> list[RunRow]:
+        await asyncio.Event().wait()
+        return []
+
+
 async def test_a_run_can_be_put_back_as_soon_as_it_is_seen_to_be_completed(world: World) -> None:
     """Its row is read once a second; its log says that it is closed before."""
     world.stage.hold = {"verify": asyncio.Event()}
     app = world.app(write=True)
     async with app.run_test(size=SIZE) as pilot:
         await opened(world, app)
+        world.desk.journal.__class__ = Unlisted
         await press(pilot, "4")
         app.bridge.open_run(await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: state(app) == "RUNNING", "it is shown")
