@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input
 
 from console import view
@@ -153,7 +153,7 @@ class InterlockApp(App[None], inherit_bindings=False):
 
     async def _open_on_interrupted(self) -> None:
         """After a crash the first thing to see is what it left; whoever is busy elsewhere already is not taken away."""
-        busy = len(self.screen_stack) > 1 or isinstance(self.focused, Input) or self.current_mode != self.DEFAULT_MODE
+        busy = len(self.screen_stack) > 1 or self._typing or self.current_mode != self.DEFAULT_MODE
         if any(row.orphaned for row in self.picture.runs) and not busy:
             await self.action_view("run")
 
@@ -242,10 +242,16 @@ class InterlockApp(App[None], inherit_bindings=False):
     def action_abort(self) -> None:
         self.orders.abort()
 
+    @property
+    def _typing(self) -> bool:
+        """A line is being typed, or a dialog asks: taken away, what is typed next would be keys of another screen."""
+        return isinstance(self.focused, Input) or isinstance(self.screen, ModalScreen)
+
     async def on_said(self, event: Said) -> None:
         if event.run_id:
             self.bridge.open_run(event.run_id)
-            await self.action_view("run")
+            if not self._typing:
+                await self.action_view("run")
         self.say(event.text, event.tone)
 
     async def action_quit(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.ui.app import InterlockApp
+from console.ui.asking import Said
 from console.ui.screens.dialog import Dialog
 from console.ui.screens.plan import PlanScreen
 from console.ui.widgets.lines import Lines
@@ -27,14 +29,14 @@ def at_once(app: InterlockApp, *keys: str) -> None:
         app.post_message(key_event(key))
 
 
-async def run_in_view(world: World, app: InterlockApp, pilot: Pilot[None], held: str = "") -> str:
+async def run_in_view(world: World, app: InterlockApp, pilot: Pilot[None], held: str = "", keys: str = "4") -> str:
     world.stage.hold = {held: asyncio.Event()} if held else {}
     await wait_for(lambda: app.bridge.desk is not None, "the desk is open")
     run = await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234")
     app.bridge.open_run(run)
     await wait_for(lambda: state(app) == ("RUNNING" if held else "COMPLETED"), "the run is in view")
     await wait_for(lambda: app.picture.run and (held or app.picture.run.row.closed_at), "as the list has it, too")
-    await press(pilot, "4")
+    await press(pilot, *keys)
     return run
 
 
@@ -62,6 +64,36 @@ async def test_command_typed_at_once_is_no_order_of_single_keys(world: World) ->
         await wait_for(lambda: state(app) == "ROLLED_BACK", "an abort and its confirmation in one stroke")
         told_to_it = [event.kind for event in await world.desk.journal.events(run) if event.kind.startswith("cmd.")]
         assert told_to_it == ["cmd.abort"], "the p of plan pauses nothing"
+
+
+@pytest.mark.parametrize("keys", [":pla", "X"], ids=["a command", "a dialog"])
+async def test_answer_that_comes_late_takes_nothing_from_who_types(world: World, keys: str) -> None:
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        run = await run_in_view(world, app, pilot, "verify move-azure")
+        await press(pilot, "1", *keys)
+        before = app.screen, app.focused
+        app.post_message(Said("told meanwhile", "degraded", run))
+        await wait_for(lambda: app.notice, "it is said")
+        await press(pilot, "n")
+        assert (app.screen, app.focused) == before, "the rest of :plan would be keys of the run"
+        await press(pilot, "escape")
+        await wait_for(lambda: "told meanwhile" in app.screen.query_one("#notice", Lines).text, "and read after that")
+
+
+async def test_run_that_appears_takes_no_key_from_a_command(world: World) -> None:
+    app = world.app(write=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(pilot, "4", *":pla")
+        run = await run_in_view(world, app, pilot, "verify move-azure", keys="")
+        await wait_for(lambda: app.screen.query_one("#now").display, "it is shown")
+        await press(pilot, *"n drain-port port=port-a", "enter")
+        await wait_for(lambda: isinstance(app.screen, PlanScreen), "the plan that was asked for")
+        await press(pilot, "escape")
+        now = app.screen.query_one("#now")
+        await wait_for(lambda: app.focused and now in app.focused.ancestors, "then the keys are the run's")
+        events = await world.desk.journal.events(run)
+        assert not [event.kind for event in events if event.kind.startswith("cmd.")]
 
 
 async def test_form_filled_in_one_stroke(world: World) -> None:

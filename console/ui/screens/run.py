@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
+from textual.widgets import Input
 
 from console import deadman_view, driver_view, hold_view, journal_view, run_view, run_words, step_view
 from console.run_keys import sensible
@@ -95,7 +96,8 @@ class RunScreen(Page):
         if self.query_one("#now").display == now != self.query_one("#past").display:
             return
         self.query_one("#now").display, self.query_one("#past").display = now, not now
-        self.set_focus(self.query_one("#detail-box") if now else self.query_one("#runs"))
+        if not isinstance(self.focused, Input):  # else the rest of a command would be keys of the run
+            self.set_focus(self.query_one("#detail-box") if now else self.query_one("#runs"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 -- textual's own
         """Keys show what makes sense now; whether it is allowed is the engine's to say."""
