@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 #: A key waits no longer than this for the one before it: rather out of order than never.
 PATIENCE_S = 3.0
+LOOKS = 12  # within that time: a process that stood still for longer has used up one of them, and not its patience
 
 
 class Keyboard:
     """One for the app. `hear` is the app's own handler of a key or a paste."""
 
-    def __init__(self, app: App[None], hear: Callable[[Event], Awaitable[None]]) -> None:
-        self._app, self._hear = app, hear
+    def __init__(
+        self, app: App[None], hear: Callable[[Event], Awaitable[None]], patience_s: float = PATIENCE_S
+    ) -> None:
+        self._app, self._hear, self._patience_s = app, hear, patience_s
         self._waiting: deque[Event] = deque()
         self._busy = False
         self._turn: asyncio.Task[None] | None = None
@@ -53,16 +56,25 @@ class Keyboard:
             self._turn = asyncio.create_task(self._next(heard_by), name="next key")
 
     async def _next(self, heard_by: Sequence[MessagePump]) -> None:
-        """A key goes from the focused widget up to the app; what that makes them tell each other goes the same way."""
-        with suppress(TimeoutError, ScreenStackError):
-            async with asyncio.timeout(PATIENCE_S):
-                for pump in (*heard_by, *heard_by):
-                    await _worked_off(pump)
-                await _worked_off(self._app.screen)
+        heard = asyncio.create_task(self._heard(heard_by))
+        try:
+            for _ in range(LOOKS):
+                if heard.done():
+                    break
+                await asyncio.wait({heard}, timeout=self._patience_s / LOOKS)
+        finally:
+            heard.cancel()
         if self._waiting:
             self._app.call_later(self._let_in, self._waiting.popleft())
         else:
             self._busy = False
+
+    async def _heard(self, heard_by: Sequence[MessagePump]) -> None:
+        """A key goes from the focused widget up to the app; what that makes them tell each other goes the same way."""
+        with suppress(ScreenStackError):
+            for pump in (*heard_by, *heard_by):
+                await _worked_off(pump)
+            await _worked_off(self._app.screen)
 
 
 async def _worked_off(pump: MessagePump) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from textual.events import Event, Key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.ui.app import InterlockApp
 from console.ui.asking import Said
+from console.ui.keyboard import Keyboard
 from console.ui.screens.dialog import Dialog
 from console.ui.screens.plan import PlanScreen
 from console.ui.widgets.lines import Lines
@@ -115,3 +121,48 @@ async def test_keys_go_on_when_a_screen_is_gone_before_it_has_heard_them(world: 
         at_once(app, "R", "escape", "R", "escape", "?", "escape", "R", *"WRONG", "enter", "escape", "4")
         await wait_for(lambda: app.current_mode == "run", "the last of them")
         assert not app.write
+
+
+class SlowWidget:
+    """It has the focus, and hears what it is sent when it is told to. The app and its screen are it too."""
+
+    def __init__(self) -> None:
+        self.ancestors_with_self, self.focused, self.screen = [self], self, self
+        self.sent = deque[Callable[[], object]]()
+        self.tasks = list[asyncio.Task[None]]()
+
+    def call_later(self, callback: Callable[..., Any], *event: Event) -> bool:
+        if event:  # the keyboard's own: the next key's turn
+            self.tasks.append(asyncio.create_task(callback(*event)))
+        else:
+            self.sent.append(callback)
+        return True
+
+
+async def test_keys_keep_their_order_when_the_machine_stands_still(world: World) -> None:
+    widget, heard = SlowWidget(), list[str]()
+
+    async def hear(event: Event) -> None:
+        assert isinstance(event, Key)
+        heard.append(event.key)
+
+    keyboard = Keyboard(widget, hear, patience_s=0.12)  # type: ignore[arg-type]
+    await keyboard.typed(key_event("a"))
+    await keyboard.typed(key_event("b"))
+    await wait_for(lambda: widget.sent, "the first is on its way")
+    time.sleep(0.3)  # noqa: ASYNC251 -- the whole process stands still
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert heard == ["a"], "it had no time to hear it"
+
+    def answered() -> bool:
+        while widget.sent:
+            widget.sent.popleft()()
+        return heard == ["a", "b"]
+
+    await wait_for(answered, "the next one's turn")
+    await keyboard.typed(key_event("c"))
+    await wait_for(
+        lambda: heard == ["a", "b", "c"], "one that is never heard keeps the others for so long and no longer"
+    )
+    keyboard.stop()
