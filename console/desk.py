@@ -144,7 +144,7 @@ class Desk(Orders):
     async def decide(self, run_id: str, choice: str, reply_to: int) -> None:
         """Answer the open question, and drive on from here when nobody does and changes are allowed."""
         await super().decide(run_id, choice, reply_to)
-        if self.write and not (await self.journal.run(run_id)).driver_alive:
+        if self.write and (await self.journal.run(run_id)).orphaned:
             await self.resume(run_id)
 
     async def finished(self, run_id: str) -> RunView:

@@ -13,7 +13,7 @@ from typing import Any
 from runbooks.effects import named
 from runbooks.engine import Engine, view_of
 from runbooks.exits import ExitPath, policy_of
-from runbooks.journal import FenceLost, JournalError
+from runbooks.journal import Conflict, FenceLost, JournalError
 from runbooks.machine import next_op
 from runbooks.model import ExitPolicy
 from runbooks.standing import Standing
@@ -62,6 +62,8 @@ class Driving:
     async def _drive(self) -> RunView:
         try:
             view = await self._engine_drive()
+            while not view.closed and not await self._let_go(view.seq):
+                view = await self._engine_drive()
         except FenceLost:
             await self._note({"path": "lost-fence", "policy": "hold", "fence": self._fence})
             raise
@@ -72,8 +74,6 @@ class Driving:
         except BaseException:
             await asyncio.shield(self._let_go())
             raise
-        if not view.closed:
-            await self._let_go()
         return view
 
     async def _engine_drive(self) -> RunView:
@@ -103,9 +103,14 @@ class Driving:
             async with asyncio.timeout(DISARM_S):
                 await self._engine.disarm(self.run_id, self._fence)
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, seen: int | None = None) -> bool:
+        """False: the log goes on behind the entry that was seen last, and nobody else obeys while a driver lives."""
         with suppress(JournalError):  # taken over or closed meanwhile, or no journal: then the lease says so
-            await self._journal.release(self.run_id, self._fence)
+            try:
+                await self._journal.release(self.run_id, self._fence, expect_seq=seen)
+            except Conflict:
+                return False
+        return True
 
     async def _note(self, data: dict[str, Any]) -> None:
         """Whoever lost the fence may write no step any more; that it noticed is worth a line."""

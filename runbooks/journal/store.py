@@ -147,9 +147,9 @@ class Journal:
         assert event.fence is not None
         return event.fence
 
-    async def release(self, run_id: str, fence: int) -> None:
-        """Stop driving; the run stays open and keeps its locks. Raises FenceLost, RunClosed."""
-        await self.append(run_id, "driver.released", fence=fence)
+    async def release(self, run_id: str, fence: int, *, expect_seq: int | None = None) -> None:
+        """Stop driving; the run stays open and keeps its locks. Raises FenceLost, RunClosed; Conflict as `append`."""
+        await self.append(run_id, "driver.released", fence=fence, expect_seq=expect_seq)
 
     @property
     def lease_s(self) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runbooks.driving import Driving
+from runbooks.effects import Finding
 from runbooks.engine import view_of
 from runbooks.journal import Event, Journal, NewRun
 from runbooks.orders import NotTaken, Orders
@@ -110,6 +111,23 @@ async def test_a_decision_answers_the_question_that_it_names(file: Path, bob: Jo
     assert await Orders(bob).decide(run_id, "redo", question.seq)
     with pytest.raises(NotTaken, match="asks nothing: it is RUNNING"):
         await Orders(bob).decide(run_id, "redo", question.seq)
+
+
+async def test_an_answer_to_a_driver_that_still_tells_its_notes_is_obeyed_by_it(file: Path, bob: Journal) -> None:
+    """Until it lets go, a driver lives, and nobody else takes the run up."""
+    told = asyncio.Event()
+    world = World(answers={"tell": told.wait, "verify do egress": [Finding(ok=False, reason="nothing moved")]})
+    async with console(file, world) as (journal, engine), asyncio.timeout(60):
+        row = await journal.create_run(book())
+        driving = Driving(engine, row.run_id, row.fence)
+        async for _ in journal.follow(row.run_id):
+            if question := (await view_of(bob, row.run_id)).question:
+                break
+        assert (await bob.run(row.run_id)).driver_alive
+        assert await Orders(bob).decide(row.run_id, "redo", question.seq)
+        told.set()
+        assert (await driving.result()).state == "COMPLETED"
+        assert [event.kind for event in await entries(bob, row.run_id)].count("driver.released") == 0
 
 
 async def test_two_people_give_up_a_run_whose_driver_died_and_its_locks_are_free(file: Path, bob: Journal) -> None:

@@ -118,7 +118,6 @@ async def test_d_answers_the_question_that_was_shown(world: World) -> None:
         await desk_open(app)
         await in_view(pilot, app, await world.desk.start(a_plan({"port": "port-a"}), "CHG0031234"))
         await wait_for(lambda: state(app) == "NEEDS_DECISION", "it asks")
-        await wait_for(lambda: app.picture.run and app.picture.run.row.orphaned, "and its driver lets go")
         await press(pilot, "d")
         await shows(app, Dialog)
         said = shown(app, "#what")

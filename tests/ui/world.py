@@ -269,7 +269,7 @@ class SmallDesk(Orders):
     async def decide(self, run_id: str, choice: str, reply_to: int) -> Event | None:
         """Answer, and drive on from here when nobody does and changes are allowed."""
         told = await super().decide(run_id, choice, reply_to)
-        if self.write and not (await self.journal.run(run_id)).driver_alive:
+        if self.write and (await self.journal.run(run_id)).orphaned:
             await self.resume(run_id)
         return told
 
