@@ -64,7 +64,6 @@ class Actor:
         step = self._hold.steps[op.step]
         token = f"{self._hold.run_id}:{op.step}:{op.phase}:{op.attempt}:f{self._hold.fence}"
         window_s = min(step.window_s, (self._hold.lease_s or float("inf")) / 2)  # sent before the lease can run out
-        window = SendWindow(self._boottime, window_s, lambda: self._hold.lost, self._hold.silence_s)
         timer = self._deadmen.timer_of(op, step)
         intent: dict[str, Any] = {
             "commands": list(step.commands if op.phase == "do" else step.undo),
@@ -75,6 +74,8 @@ class Actor:
         if timer is not None:
             await self._deadmen.prepare(step, timer)
             intent["deadman"] = {"id": timer.id, "seconds": timer.seconds, "places": list(timer.places)}
+        # It opens before the entry that others count from, and after what may take longer than it lasts.
+        window = SendWindow(self._boottime, window_s, lambda: self._hold.lost, self._hold.silence_s)
         event = await self._hold.write(
             "act.intent", intent, step=op.step, phase=op.phase, attempt=op.attempt, expect=True
         )

@@ -25,6 +25,16 @@ def new_id() -> str:
     return uuid4().hex
 
 
+@dataclass
+class Clock:
+    """A console's CLOCK_BOOTTIME that goes on when a test says so: a busy machine takes nothing of its windows."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Died(BaseException):
     """kill -9, as far as one process can play it: no handler runs after it that writes anything."""
 
@@ -102,6 +112,7 @@ class World:
 
     async def prepare(self, step: StepDef, timer: Timer) -> None:
         self.moment(f"prepare {step.id} {timer.id}")
+        await self._answer(f"prepare {step.id}", None)
 
     async def arm(self, step: StepDef, timer: Timer) -> None:
         self.moment(f"arm {step.id}")

@@ -16,7 +16,7 @@ from runbooks.model import StepDef
 from runbooks.ops import Disarm, next_op
 from runbooks.perform import Performer
 from runbooks.view import RunView, Timer
-from tests.engine.little_device import Device, World, act, book, console, until
+from tests.engine.little_device import Clock, Device, World, act, book, console, until
 from tests.engine.little_network import SITE, LittleScene, steps
 
 SECONDS = 0.6
@@ -28,8 +28,8 @@ def armed(name: str = "egress", seconds: float = SECONDS) -> dict[str, Any]:
     return act(name, deadman_s=seconds)
 
 
-async def run(file: Path, world: World, *each: dict[str, Any]) -> tuple[RunView, list[str]]:
-    async with console(file, world) as (journal, engine):
+async def run(file: Path, world: World, *each: dict[str, Any], **more: Any) -> tuple[RunView, list[str]]:
+    async with console(file, world, **more) as (journal, engine):
         row = await journal.create_run(book({"steps": list(each)}))
         view = await engine.drive(row.run_id, row.fence)
         return view, [event.kind for event in await journal.events(row.run_id)]
@@ -66,6 +66,19 @@ async def test_what_cannot_be_armed_is_not_sent(file: Path, world: World, failur
     assert (view.state, view.question.kind) == ("NEEDS_DECISION", "act.not_sent")
     assert "dead-man could not be armed" in view.question.text
     assert kinds[-2:] == ["act.not_sent", "deadman.disarmed"], "some of its places may have been armed"
+
+
+async def test_what_it_takes_to_get_ready_is_not_of_the_acts_window(file: Path, world: World) -> None:
+    """A watchdog is a process that has to start, and to see the network: on a busy machine that outlasts a window."""
+    clock = Clock()
+
+    async def slow() -> None:
+        clock.now += 50
+
+    world.answers["prepare egress"] = slow
+    view, kinds = await run(file, world, armed(), boottime=clock)
+    assert (view.state, "act.not_sent" in kinds) == ("COMPLETED", False)
+    assert world.device.ledger == [("egress", "do")]
 
 
 async def test_while_the_driver_lives_it_does_not_fire(file: Path, world: World) -> None:
