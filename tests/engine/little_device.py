@@ -35,6 +35,29 @@ class Clock:
         return self.now
 
 
+class Fuse:
+    """A dead-man of the device. It burns in small parts: where this process stands still, so does the device.
+
+    A timer of its own would be over while the console, in the same process, had no moment to extend it.
+    """
+
+    PARTS = 60
+
+    def __init__(self, seconds: float, burnt: Callable[[], None]) -> None:
+        self._part_s, self._left, self._burnt = seconds / self.PARTS, self.PARTS, burnt
+        self._wait()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+    def _wait(self) -> None:
+        self._handle = asyncio.get_running_loop().call_later(self._part_s, self._burn)
+
+    def _burn(self) -> None:
+        self._left -= 1
+        (self._wait if self._left else self._burnt)()
+
+
 class Died(BaseException):
     """kill -9, as far as one process can play it: no handler runs after it that writes anything."""
 
@@ -42,7 +65,7 @@ class Died(BaseException):
 def act(name: str, *, group: str | None = None, before: int = 100, after: int = 120, **more: Any) -> dict[str, Any]:
     """A step that moves two values of the device, one after the other."""
     step: dict[str, Any] = {"id": name, "kind": "act", "verb": "prefer", "commands": [f"set {name} {after}"]}
-    step |= {"undo": [f"set {name} {before}"], "with": {"do": after, "undo": before}, "timeout_s": 5}
+    step |= {"undo": [f"set {name} {before}"], "with": {"do": after, "undo": before}}
     return step | ({"group": group} if group else {}) | more
 
 
@@ -51,7 +74,7 @@ BOOK = {
         {"id": "safe", "kind": "check"},
         act("egress", group="drain"),
         act("return", group="drain"),
-        {"id": "empty", "kind": "wait_until", "timeout_s": 5},
+        {"id": "empty", "kind": "wait_until"},
         {"id": "clear", "kind": "confirm"},
         act("shut"),
     ]
@@ -79,7 +102,7 @@ class World:
     gates: list[str] = field(default_factory=list)
     looks: int = 0
     send_allowed: Callable[[], None] = lambda: None  # what the engine handed to the act in flight
-    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # the device's dead-men, by id
+    timers: dict[str, Fuse] = field(default_factory=dict)  # the device's dead-men, by id
     fired: list[str] = field(default_factory=list)
     extended: int = 0
 
@@ -143,7 +166,7 @@ class World:
     def _due(self, step: StepDef, timer: Timer) -> None:
         if timer.id in self.timers:
             self.timers[timer.id].cancel()
-        self.timers[timer.id] = asyncio.get_running_loop().call_later(timer.seconds, self._fire, step, timer.id)
+        self.timers[timer.id] = Fuse(timer.seconds, lambda: self._fire(step, timer.id))
 
     def _fire(self, step: StepDef, timer: str) -> None:
         del self.timers[timer]

@@ -12,9 +12,12 @@ from runbooks.effects import Finding, GateVerdict, NotSent, WindowPassed
 from runbooks.engine import view_of
 from runbooks.journal import FenceLost, RunClosed
 from runbooks.journal.where import Where
+from runbooks.model import StepDef
 from runbooks.ops import AwaitDecision, next_op
 from runbooks.view import RunView
 from tests.engine.little_device import ACTS, BOOK, Device, World, act, book, console, until
+
+ITS_OWN_S = StepDef(id="any", kind="act").timeout_s  # for which a gate or a wait of these books is waited for
 
 
 async def run(file: Path, world: World, steps: Any = BOOK) -> tuple[RunView, list[str]]:
@@ -92,11 +95,9 @@ async def test_abort_does_not_wait_for_a_gate_that_hangs(file: Path, world: Worl
     async with console(file, world) as (journal, engine), console(file, World(), "bob") as (other, _):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-        async for event in other.follow(row.run_id):
-            if event.kind == "cmd.confirm":
-                await other.append(row.run_id, "cmd.abort")
-                break
-        assert (await asyncio.wait_for(driving, 3)).state == "ROLLED_BACK"
+        await until(lambda: "shut" in world.gates, "the gate is asked")
+        await other.append(row.run_id, "cmd.abort")
+        assert (await asyncio.wait_for(driving, ITS_OWN_S * 2 / 3)).state == "ROLLED_BACK"
     assert world.device.values == Device().values
 
 
@@ -186,7 +187,7 @@ async def test_wait_ends_when_the_run_is_taken_over(file: Path, world: World) ->
                 break
         await other.claim(row.run_id, force=True)
         with pytest.raises(FenceLost):
-            await asyncio.wait_for(driving, 3)
+            await asyncio.wait_for(driving, ITS_OWN_S * 2 / 3)
 
 
 async def test_send_is_forbidden_once_the_run_was_taken_over(where: Where, world: World) -> None:
@@ -379,7 +380,7 @@ async def test_notes_that_were_not_told_are_named(file: Path, world: World) -> N
             if event.kind == "wait.progress":
                 break
         driving.cancel()
-        await asyncio.wait({driving}, timeout=5)
+        await asyncio.wait({driving})
         events = await journal.events(row.run_id)
     written = [e.seq for e in events[1:] if e.kind not in {"wait.progress", "note.failed"}]
     assert [e.reply_to for e in events if e.kind == "note.failed"] == written
