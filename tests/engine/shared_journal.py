@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import Self
 
+import psycopg
+
 from runbooks.journal import Identity
 from tests.engine.little_device import here
 
@@ -13,6 +15,12 @@ from tests.engine.little_device import here
 def elsewhere(user: str = "bob") -> Identity:
     """A console on another machine, of which nothing can be proven from here."""
     return replace(here(user), host="another-host", boot_id="another-boot")
+
+
+def end_leases(url: str) -> None:
+    """Every driver has been silent for as long as its lease was."""
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute("UPDATE run SET lease_until = clock_timestamp()")
 
 
 class Wire:
@@ -48,6 +56,9 @@ class Wire:
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
         self._open += [writer, far_writer]
+        if self._cut:  # while the far end was being reached
+            self.cut()
+            return
         back = asyncio.create_task(self._pump(far_reader, writer))
         while data := await reader.read(65536):
             committing = b"COMMIT" in data

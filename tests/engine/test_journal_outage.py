@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import psycopg
@@ -17,7 +16,8 @@ from runbooks.effects import Finding, Reading
 from runbooks.engine import view_of
 from runbooks.journal import Event, FenceLost, Journal, UnknownRun
 from runbooks.journal.drain import deliver_leftovers
-from tests.engine.little_device import Died, World, act, book, console, until
+from runbooks.journal.store import LEASE_S
+from tests.engine.little_device import BOOK, Clock, Died, World, act, book, console, until
 from tests.engine.shared_journal import Wire, elsewhere
 from tests.engine.watcher import Watcher
 from tests.postgres import Cluster
@@ -57,7 +57,7 @@ async def test_results_wait_and_the_next_act_does_too(pg_cluster: Cluster, pg_da
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
-            await until(lambda: "asked" in watcher.told, "the run holds before its next act", 20)
+            await until(lambda: "asked" in watcher.told, "the run holds before its next act")
             assert sent(world) == ["egress"]
             assert journal.spool is not None
             waiting = [entry.kind for entry in await journal.spool.waiting(row.run_id)]
@@ -78,23 +78,25 @@ async def test_results_wait_and_the_next_act_does_too(pg_cluster: Cluster, pg_da
 
 
 async def test_long_outage_asks(pg_cluster: Cluster, pg_database: str, tmp_path: Path) -> None:
-    world, watcher = World(), Watcher()
+    world, watcher, clock = World(), Watcher(), Clock()
     stops(world, pg_cluster, "check safe", Finding(True))
-    async with console(pg_database, world, lease_s=0.4, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
+    settings: dict[str, Any] = {"boottime": clock, "spool": tmp_path / "spool.db", "outage": watcher}
+    async with console(pg_database, world, **settings) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
-            await until(lambda: "asked" in watcher.told, "the run holds before its first gate", 20)
+            await until(lambda: "asked" in watcher.told, "the run holds before its first gate")
+            clock.now += LEASE_S + 1
         finally:
             await asyncio.to_thread(pg_cluster.start)
-        await until(lambda: "returned 1" in watcher.told, "the journal is back", 20)
+        await until(lambda: "returned 1" in watcher.told, "the journal is back")
         async with console(pg_database, World(), "bob") as (other, _):
             assert (await view_of(other, row.run_id)).state == "PAUSED"
             returned = next(e for e in await other.events(row.run_id) if e.kind == "journal.returned")
             assert "look, then resume" in returned.data["reason"]
             assert sent(world) == []
             await other.append(row.run_id, "cmd.resume")
-        assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
+        assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
 
 
 async def test_broken_glass_finishes_the_work_and_tells_it_all(
@@ -102,11 +104,12 @@ async def test_broken_glass_finishes_the_work_and_tells_it_all(
 ) -> None:
     world, watcher = World(), Watcher(reason="both ports dark")
     stops(world, pg_cluster, "after v6 of do egress")
-    async with console(pg_database, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+    settings: dict[str, Any] = {"lease_s": LONG_S, "spool": tmp_path / "spool.db", "outage": watcher}
+    async with console(pg_database, world, **settings) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
-            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile")
             assert not driving.done()
         finally:
             await asyncio.to_thread(pg_cluster.start)
@@ -129,48 +132,50 @@ async def test_glass_is_not_broken_once_the_lease_is_over(
     pg_cluster: Cluster, pg_database: str, tmp_path: Path
 ) -> None:
     """The reason was typed too late: by then another console may drive, and both would act."""
-    world, watcher = World(), Watcher(reason="both ports dark", types_after_s=3.0)
+    # By the clock that stands still nothing but the typing takes time: an act has half a lease to be sent in.
+    world, watcher, clock = World(), Watcher(reason="both ports dark", types_after_s=60), Clock()
     stops(world, pg_cluster, "after v6 of do egress")
-    settings: dict[str, Any] = {"lease_s": 0.5, "spool": tmp_path / "spool.db", "outage": watcher}
+    settings: dict[str, Any] = {"lease_s": 0.5, "boottime": clock, "spool": tmp_path / "spool.db", "outage": watcher}
     async with console(pg_database, world, **settings) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
-            await until(lambda: any("lease of 0.5 s has run out" in told for told in watcher.told), "refused", 20)
+            await until(lambda: any("lease of 0.5 s has run out" in told for told in watcher.told), "refused")
+            clock.now += 1
             assert (sent(world), driving.done()) == (["egress"], False)
             assert journal.spool is not None
             kinds = {entry.kind for entry in await journal.spool.waiting(row.run_id)}
             assert kinds == {"act.result", "verify.ok"}
         finally:
             await asyncio.to_thread(pg_cluster.start)
-        await until(lambda: "returned 2" in watcher.told, "the journal is back", 20)
+        await until(lambda: "returned 2" in watcher.told, "the journal is back")
         await journal.append(row.run_id, "cmd.resume")
-        assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
+        assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
 
 
 async def test_glass_that_was_broken_in_time_stays_broken(
     pg_cluster: Cluster, pg_database: str, tmp_path: Path
 ) -> None:
     """It is begun within the lease, and goes on after it."""
-    world, watcher = World(), Watcher(reason="both ports dark")
+    world, watcher, clock = World(), Watcher(reason="both ports dark"), Clock()
     stops(world, pg_cluster, "after v6 of do egress")
 
     async def long() -> Finding:
-        begun = monotonic()
-        await until(lambda: monotonic() > begun + 1, "the lease of one second is over", 10)
+        clock.now += LEASE_S + 1
         return Finding(True)
 
     world.answers["wait empty"] = long
-    async with console(pg_database, world, lease_s=1, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
+    settings: dict[str, Any] = {"boottime": clock, "spool": tmp_path / "spool.db", "outage": watcher}
+    async with console(pg_database, world, **settings) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
-            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+            await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile")
         finally:
             await asyncio.to_thread(pg_cluster.start)
-        await until(lambda: any(told.startswith("returned") for told in watcher.told), "the journal is back", 20)
+        await until(lambda: any(told.startswith("returned") for told in watcher.told), "the journal is back")
         await journal.append(row.run_id, "cmd.resume")
-        assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
+        assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
 
 
 GUARD = {"name": "seen", "policy": "hold", "k": 2, "n": 3}
@@ -184,9 +189,9 @@ async def test_act_behind_broken_glass_is_guarded(pg_cluster: Cluster, pg_databa
         return Reading("return" not in sent(world), "flows fell")
 
     async def patient() -> Finding:
-        await until(lambda: journal.spool is not None and "asked" in watcher.told, "the glass is broken", 20)
+        await until(lambda: journal.spool is not None and "asked" in watcher.told, "the glass is broken")
         looks = world.looks
-        await until(lambda: world.looks >= looks + 5, "the guard has looked often enough to trip", 20)
+        await until(lambda: world.looks >= looks + 5, "the guard has looked often enough to trip")
         return Finding(True)
 
     each = [act("egress"), act("return", guards=[GUARD]), {"id": "empty", "kind": "wait_until", "timeout_s": 20}]
@@ -198,19 +203,19 @@ async def test_act_behind_broken_glass_is_guarded(pg_cluster: Cluster, pg_databa
         try:
             assert journal.spool is not None
             kinds: list[str] = []
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while "guard.tripped" not in kinds:
                     kinds = [entry.kind for entry in await journal.spool.waiting(row.run_id)]
                     await asyncio.sleep(0.01)
             assert sent(world) == ["egress", "return"]
         finally:
             await asyncio.to_thread(pg_cluster.start)
-        await until(lambda: any(told.startswith("returned") for told in watcher.told), "the journal is back", 20)
+        await until(lambda: any(told.startswith("returned") for told in watcher.told), "the journal is back")
         async with console(pg_database, World(), "bob") as (other, _):
             assert (await view_of(other, row.run_id)).state == "PAUSED"
             assert sent(world) == ["egress", "return"]
             await other.append(row.run_id, "cmd.abort")
-        assert (await asyncio.wait_for(driving, 20)).state == "ROLLED_BACK"
+        assert (await asyncio.wait_for(driving, 30)).state == "ROLLED_BACK"
     assert (await read(pg_database, row.run_id))[1]
 
 
@@ -225,9 +230,9 @@ async def test_dead_men_are_extended_through_an_outage(pg_cluster: Cluster, pg_d
         row = await journal.create_run(book({"steps": [act("egress", deadman_s=0.6), act("shut")]}))
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         try:
-            await until(lambda: "asked" in watcher.told, "it holds before the next act", 20)
+            await until(lambda: "asked" in watcher.told, "it holds before the next act")
             begun = world.extended
-            await until(lambda: world.extended >= begun + 7, "more than two of its lives", 20)
+            await until(lambda: world.extended >= begun + 7, "more than two of its lives")
             assert (world.fired, len(world.timers), driving.done()) == ([], 1, False)
         finally:
             await asyncio.to_thread(pg_cluster.start)
@@ -252,22 +257,25 @@ async def test_taken_over_meanwhile_it_reports_late_and_stops(
     pg_cluster: Cluster, pg_database: str, tmp_path: Path
 ) -> None:
     world, watcher = World(), Watcher()
-    async with cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url):
-        settings: dict[str, Any] = {"lease_s": 0.5, "spool": tmp_path / "spool.db", "outage": watcher}
-        async with console(url, world, **settings) as (journal, engine):
-            row = await journal.create_run(book())
-            driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-            await until(lambda: "asked" in watcher.told, "the old driver holds", 20)
-            theirs = World(world.device)
-            async with console(pg_database, theirs, identity=elsewhere(), lease_s=0.5) as (other, second):
-                assert await claimed_when_silent(other, row.run_id) == 2
-                wire.mend()
-                with pytest.raises(FenceLost):
-                    await asyncio.wait_for(driving, 20)
-                late = [event.kind for event in await other.events(row.run_id) if event.kind.startswith("late.")]
-                assert late == ["late.act.result", "late.verify.ok"]
-                assert (await second.drive(row.run_id, 2)).state == "COMPLETED"
-                assert (await other.verify(row.run_id))[0].ok
+    soon: dict[str, Any] = {"lease_s": 0.5, "boottime": Clock()}  # by the server's clock alone
+    quick = {"steps": [step | {"timeout_s": 1} if step["kind"] == "act" else step for step in BOOK["steps"]]}
+    async with (
+        cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url),
+        console(url, world, spool=tmp_path / "spool.db", outage=watcher, **soon) as (journal, engine),
+    ):
+        row = await journal.create_run(book(quick))
+        driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
+        await until(lambda: "asked" in watcher.told, "the old driver holds")
+        theirs = World(world.device)
+        async with console(pg_database, theirs, identity=elsewhere(), **soon) as (other, second):
+            assert await claimed_when_silent(other, row.run_id) == 2
+            wire.mend()
+            with pytest.raises(FenceLost):
+                await asyncio.wait_for(driving, 30)
+            late = [event.kind for event in await other.events(row.run_id) if event.kind.startswith("late.")]
+            assert late == ["late.act.result", "late.verify.ok"]
+            assert (await second.drive(row.run_id, 2)).state == "COMPLETED"
+            assert (await other.verify(row.run_id))[0].ok
     assert sent(world) == ["egress", "return", "shut"]  # each once, by the one or the other
 
 
@@ -282,7 +290,7 @@ async def test_a_persons_word_behind_broken_glass_is_a_report_once_the_run_is_an
     ):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-        await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile", 30)
+        await until(lambda: sent(world) == ["egress", "return", "shut"], "the work is done meanwhile")
         async with console(pg_database, World(), identity=elsewhere()) as (other, _):
             await other.claim(row.run_id, force=True)
             wire.mend()
@@ -303,7 +311,7 @@ async def test_an_abort_that_came_while_this_console_was_cut_off_is_heard(
     ):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-        await until(lambda: "asked" in watcher.told, "the driver holds", 20)
+        await until(lambda: "asked" in watcher.told, "the driver holds")
         async with console(pg_database, World(), identity=elsewhere()) as (other, _):
             await other.append(row.run_id, "cmd.abort")
         wire.mend()
@@ -312,7 +320,7 @@ async def test_an_abort_that_came_while_this_console_was_cut_off_is_heard(
 
 
 async def claimed_when_silent(journal: Journal, run_id: str) -> int:
-    end = asyncio.get_running_loop().time() + 10
+    end = asyncio.get_running_loop().time() + 30
     while (await journal.run(run_id)).driver_alive:
         assert asyncio.get_running_loop().time() < end, "the cut-off driver's lease never ran out"
         await asyncio.sleep(0.02)
@@ -344,12 +352,13 @@ async def test_line_that_breaks_again_at_once(pg_cluster: Cluster, pg_database: 
     world = World()
     async with cut_in_the_first_act(world, pg_cluster, pg_database) as (wire, url):
         watcher = Flapping(wire=wire)
-        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+        settings: dict[str, Any] = {"lease_s": LONG_S, "spool": tmp_path / "spool.db", "outage": watcher}
+        async with console(url, world, **settings) as (journal, engine):
             row = await journal.create_run(book())
             driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-            await until(lambda: "asked" in watcher.told, "the run holds", 20)
+            await until(lambda: "asked" in watcher.told, "the run holds")
             wire.mend()
-            await until(lambda: watcher.told.count("holding") == 2, "it holds again", 20)
+            await until(lambda: watcher.told.count("holding") == 2, "it holds again")
             assert not driving.done()
             wire.mend()
             assert (await asyncio.wait_for(driving, 30)).state == "COMPLETED"
@@ -370,7 +379,8 @@ async def test_server_that_forgot_gets_it_again_when_a_person_says_so(
             wire.mend()
 
         world.answers["after v6 of do egress"] = cut
-        async with console(url, world, spool=tmp_path / "spool.db", outage=watcher) as (journal, engine):
+        settings: dict[str, Any] = {"lease_s": LONG_S, "spool": tmp_path / "spool.db", "outage": watcher}
+        async with console(url, world, **settings) as (journal, engine):
             row = await journal.create_run(book())
             view = await asyncio.wait_for(engine.drive(row.run_id, row.fence), 40)
     assert view.state == "COMPLETED"
@@ -396,7 +406,7 @@ async def test_server_that_forgot_the_run_ends_the_drive(pg_cluster: Cluster, pg
         async with console(url, world, spool=tmp_path / "spool.db") as (journal, engine):
             row = await journal.create_run(book())
             with pytest.raises(UnknownRun):
-                await asyncio.wait_for(engine.drive(row.run_id, row.fence), 20)
+                await asyncio.wait_for(engine.drive(row.run_id, row.fence), 30)
     assert sent(world) == ["egress"]
 
 

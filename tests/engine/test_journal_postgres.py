@@ -20,7 +20,7 @@ from runbooks.engine import Engine
 from runbooks.journal import DriverAlive, Event, FenceLost, Identity, Journal, JournalUnavailable, NewRun, UnfitStorage
 from runbooks.journal.where import parse, shown
 from tests.engine.little_device import World, act, book, console, here, new_id, until
-from tests.engine.shared_journal import Wire, elsewhere
+from tests.engine.shared_journal import Wire, elsewhere, end_leases
 from tests.postgres import Cluster
 
 pytestmark = pytest.mark.postgres
@@ -66,40 +66,40 @@ async def test_cancelled_while_committing_is_cancelled(pg_cluster: Cluster, pg_d
         await until(lambda: wire.commits > before, "the commit is under way")
         beating.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(asyncio.shield(beating), 5)
+            await asyncio.wait_for(asyncio.shield(beating), 30)
         wire.swallow_commits = False
         await journal.append(row.run_id, "note.after")
 
 
 async def test_lease_is_the_servers_word_for_a_driver_elsewhere(pg_database: str) -> None:
-    async with opened(pg_database, lease_s=0.5) as here_, opened(pg_database, elsewhere(), lease_s=0.5) as other:
-        row = await here_.create_run(book())
+    async with (
+        opened(pg_database) as mine,
+        opened(pg_database, lease_s=0.5) as silent,
+        opened(pg_database, elsewhere()) as other,
+    ):
+        row = await mine.create_run(book())
         with pytest.raises(DriverAlive):
             await other.claim(row.run_id)
-        await here_.beat(row.run_id, row.fence)
-        deadline = asyncio.get_running_loop().time() + 5
+        await mine.beat(row.run_id, row.fence)
+        assert await silent.claim(row.run_id, force=True) == 2
+        deadline = asyncio.get_running_loop().time() + 30
         while not await other.orphans():
             assert asyncio.get_running_loop().time() < deadline, "the lease never ran out"
             await asyncio.sleep(0.02)
-        assert await other.claim(row.run_id) == 2
+        assert await other.claim(row.run_id) == 3
         claimed = (await other.events(row.run_id))[-1]
         assert claimed.data["forced"] is True  # silent is not dead: its packets may still be under way
         with pytest.raises(FenceLost):
-            await here_.beat(row.run_id, row.fence)
+            await silent.beat(row.run_id, 2)
 
 
 async def test_heartbeat_keeps_a_silent_driver_alive(pg_database: str) -> None:
-    async with opened(pg_database, lease_s=1.0) as mine, opened(pg_database, elsewhere(), lease_s=1.0) as other:
+    async with opened(pg_database) as mine, opened(pg_database, elsewhere()) as other:
         row = await mine.create_run(book())
-        with psycopg.connect(pg_database, autocommit=True) as server:
-            (ends,) = server.execute("SELECT lease_until FROM run").fetchone() or (None,)
-            over, deadline = False, asyncio.get_running_loop().time() + 10
-            while not over:  # until the lease that it began with is over, by the server's own clock
-                assert asyncio.get_running_loop().time() < deadline, "the first lease never ran out"
-                await mine.beat(row.run_id, row.fence)
-                assert (await other.run(row.run_id)).driver_alive
-                (over,) = server.execute("SELECT clock_timestamp() > %s", (ends,)).fetchone() or (False,)
-                await asyncio.sleep(0.02)
+        end_leases(pg_database)
+        assert not (await other.run(row.run_id)).driver_alive
+        await mine.beat(row.run_id, row.fence)
+        assert (await other.run(row.run_id)).driver_alive
 
 
 class Deaf(Journal):
@@ -194,18 +194,17 @@ async def test_follower_outlives_the_server(pg_cluster: Cluster, pg_database: st
         finally:
             pg_cluster.start()
         await journal.append(run, "note.after")
-        await until(lambda: seen == ["note.before", "note.after"], "the entry after the outage", 15.0)
+        await until(lambda: seen == ["note.before", "note.after"], "the entry after the outage")
         following.cancel()
 
 
 async def test_server_that_accepts_and_never_answers_is_unavailable(pg_database: str) -> None:
-    silent = await asyncio.start_server(lambda _r, _w: asyncio.sleep(60), "127.0.0.1", 0)
+    silent = await asyncio.start_server(lambda _r, _w: asyncio.sleep(600), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
-    start = asyncio.get_running_loop().time()
-    with pytest.raises(JournalUnavailable):
-        async with opened(f"postgresql://owner@127.0.0.1:{port}/x"):
-            pass
-    assert asyncio.get_running_loop().time() - start < 10
+    async with asyncio.timeout(60):
+        with pytest.raises(JournalUnavailable):
+            async with opened(f"postgresql://owner@127.0.0.1:{port}/x"):
+                pass
     silent.close()
 
 
@@ -254,6 +253,8 @@ from tests.engine.little_device import World, console
 
 def locked_and_frozen(run):
     yield "SELECT 1 FROM run WHERE run_id = ? /*FOR UPDATE*/", (run,)
+    mine = "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'run'::regclass"
+    assert ("RowShareLock",) in (yield mine, ()), "the row was never locked"
     print("frozen", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -275,9 +276,8 @@ async def test_console_frozen_in_a_transaction_does_not_keep_the_run_from_others
         try:
             assert frozen.stdout is not None
             assert await asyncio.to_thread(frozen.stdout.readline) == "frozen\n"
-            start = asyncio.get_running_loop().time()
             await journal.append(row.run_id, "note.meanwhile")
-            assert asyncio.get_running_loop().time() - start > 0.5, "the row was never locked"
+            assert frozen.poll() is None, "it is frozen yet, and let go of nothing by itself"
         finally:
             frozen.kill()
             frozen.communicate(timeout=10)

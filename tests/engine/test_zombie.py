@@ -29,7 +29,7 @@ async def main():
             told()
     world.moment = moment
     boottime = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
-    async with console(path, world, boottime=boottime) as (journal, engine):
+    async with console(path, world, boottime=boottime, lease_s=2 * OPEN_S) as (journal, engine):
         step = act("shut", timeout_s=SETTLE_S, window_s=float(sys.argv[2]))
         row = await journal.create_run(book({"steps": [step]}))
         try:
@@ -41,11 +41,13 @@ async def main():
 asyncio.run(main())
 """
 SETTLE_S = 1.0
+OPEN_S = 300.0  # no window on a shared journal is longer than half a lease
 
 
-@pytest.mark.parametrize(("window_s", "applied"), [(0.5, []), (60.0, [["shut", "do"]])], ids=["window", "no-window"])
+@pytest.mark.parametrize(("window_s", "applied"), [(0.5, []), (OPEN_S, [["shut", "do"]])], ids=["window", "no-window"])
 async def test_the_stale_effect_of_a_thawed_console(where: Where, window_s: float, applied: list[list[str]]) -> None:
-    with children(FROZEN.replace("SETTLE_S", str(SETTLE_S)), str(where), str(window_s)) as (zombie,):
+    script = FROZEN.replace("SETTLE_S", str(SETTLE_S)).replace("OPEN_S", str(OPEN_S))
+    with children(script, str(where), str(window_s)) as (zombie,):
         assert zombie.heard() == {"at": "before do shut"}
         os.kill(zombie.process.pid, signal.SIGSTOP)
         async with console(where, World(), "bob") as (journal, engine):
