@@ -19,7 +19,7 @@ from runbooks.journal.where import Where
 from runbooks.model import StepDef
 from runbooks.view import RunView
 from runbooks.watchdog import Charge, Watchdog
-from tests.engine.little_device import Device, World, act, book, console, here, new_id, until
+from tests.engine.little_device import Clock, Device, World, act, book, console, here, new_id, until
 
 STEP = act("egress", deadman_s=30, window_s=0.3)
 EMPTY = {"id": "empty", "kind": "wait_until", "timeout_s": 30}
@@ -48,7 +48,7 @@ class Kennel:
             self.world,
             self.judged,
             now=lambda: datetime.now(UTC),
-            boottime=monotonic,
+            boottime=Clock(),
             spool=self.keep,
             console=journal.console if journal else "here/1/watchdog/LAB",
             new_id=new_id,
@@ -72,9 +72,10 @@ class Kennel:
 async def frozen(where: Where, world: World, *, dead: bool = False) -> tuple[Kennel, asyncio.Task[RunView], Any]:
     """A console that drives on, as a frozen one would once it thaws; it lives, so that a claim must be forced."""
     world.answers["wait empty"] = asyncio.Event().wait
-    opened = console(where, world, dead=dead)
+    opened = console(where, world, dead=dead, boottime=Clock())  # the step's short window is for the watchdog alone
     journal, engine = await opened.__aenter__()
-    row = await journal.create_run(book({"steps": [STEP, EMPTY]}))
+    done = STEP | {"timeout_s": 1}  # who takes the run by force lets the act end first, for as long as it could take
+    row = await journal.create_run(book({"steps": [done, EMPTY]}))
     driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
     await until(lambda: "verify.ok" in world.told, "the act is proven")
     return Kennel(world, row.run_id, f"{row.run_id}-egress-a1"), driving, opened
@@ -277,8 +278,8 @@ async def test_a_late_report_that_the_journal_does_not_take_waits_in_the_spool(f
 
 async def test_it_waits_until_a_frozen_send_must_have_ended(file: Path, world: World) -> None:
     kennel, driving, opened = await frozen(file, world)
-    kennel.heard = datetime.now(UTC)
     begun = monotonic()
+    kennel.heard = datetime.now(UTC)
     assert await kennel.restore(None) == "done"
     assert monotonic() - begun >= STEP["window_s"] - 0.05
     driving.cancel()
