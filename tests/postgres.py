@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: No test takes the machine itself down, so there is nothing that only a disk would keep: after a stop the server is
@@ -26,14 +26,26 @@ def lacking() -> str | None:
     return None if os.geteuid() else (None if shutil.which("runuser") else "root without runuser")
 
 
+def free_port() -> int:
+    """One that the kernel gives to nobody: a server that was stopped must find it free when it is started again."""
+    given_from = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    low, high = max(1024, given_from // 2), given_from
+    mine = low + os.getpid() % (high - low)  # beside other workers' servers
+    for port in (*range(mine, high), *range(low, mine)):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                tried.bind(("127.0.0.1", port))
+                return port
+    raise AssertionError(f"no port from {low} to {high} is free")
+
+
 class Cluster:
     """A server that can be stopped, frozen and started again; `url` names a database."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin = folder, BINARIES[-1].parent
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._made = 0
 
     def create(self) -> None:
