@@ -64,7 +64,7 @@ class DatabaseCopies(JournalCopies):
     def put_back(self, copy: Copy) -> None:
         assert isinstance(copy, Mapping)
         with self._db.transaction(), self._db.cursor() as rows:
-            rows.execute("SET LOCAL lock_timeout = '2s'")
+            rows.execute("SET LOCAL lock_timeout = '30s'")
             rows.execute(f"TRUNCATE {', '.join(TABLES)}")
             for table, content in copy.items():
                 with rows.copy(f"COPY {table} FROM STDIN") as into:

@@ -206,7 +206,7 @@ async def test_between_an_approval_in_mid_run_and_its_act_what_it_relies_on_is_c
     office = Office(tmp_path)
     async with office.halfway(meanwhile) as (row, engine):
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for event in engine.journal.follow(row.run_id):
                 if event.kind == "gate.closed":
                     break
@@ -219,7 +219,7 @@ async def test_between_an_approval_in_mid_run_and_its_act_what_it_relies_on_is_c
         office.network.facts = []
         office.network.look()
         await engine.journal.append(row.run_id, "cmd.abort")
-        assert (await asyncio.wait_for(driving, 10)).state == "ROLLED_BACK"
+        assert (await asyncio.wait_for(driving, 30)).state == "ROLLED_BACK"
     assert sent_for_aws(office.network) == []
 
 

@@ -81,7 +81,7 @@ async def driven(desk: Desk, person: Thinking, **more: Any) -> RunRow:
     """A run that the desk drives, and that waits for the person."""
     new = NewRun("drain-port", "1", DEFINITION | more, {}, None, ("port:port-a",))
     run_id = await desk._begin(new, desk._gate("CHG1", "port-a", ("port-a",)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await person.asked.wait()
     return await desk.journal.run(run_id)
 
@@ -89,7 +89,7 @@ async def driven(desk: Desk, person: Thinking, **more: Any) -> RunRow:
 async def test_a_rollback_of_what_this_desk_drives_is_told_to_its_driver(desk: Desk, person: Thinking) -> None:
     row = await driven(desk, person)
     assert await desk.rollback(row.run_id) == row.run_id
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         view = await desk.finished(row.run_id)
     assert view.state == "ROLLED_BACK"
     assert (await desk.journal.run(row.run_id)).fence == row.fence, "nobody took the run from its own driver"

@@ -144,7 +144,7 @@ async def test_glass_broken_over_a_full_disk_keeps_its_intents_elsewhere(small_d
     async with console(small_disk / "journal.db", world, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
-        await until(lambda: ("shut", "do") in world.device.ledger, "the work is done meanwhile", 10)
+        await until(lambda: ("shut", "do") in world.device.ledger, "the work is done meanwhile")
         (small_disk / "filler").unlink()
         assert (await asyncio.wait_for(driving, 20)).state == "COMPLETED"
         kinds = [event.kind for event in await journal.events(row.run_id)]

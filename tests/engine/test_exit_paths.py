@@ -65,7 +65,7 @@ async def log(journal: Journal, run_id: str, after: str = "run.created") -> list
 
 async def heard(journal: Journal, run_id: str, kind: str) -> Mapping[str, Any]:
     """Wait for the first entry of a kind, and return what it says."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in journal.follow(run_id):
             if event.kind == kind:
                 return event.data
@@ -232,7 +232,7 @@ async def test_what_one_step_only_writes_down_holds_the_next_act_that_says_nothi
         driving = Driving(engine, row.run_id, row.fence)
         assert (await heard(journal, row.run_id, "guard.tripped"))["policy"] == "finish"
         over.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for event in journal.follow(row.run_id):
                 if event.kind == "guard.tripped" and event.data["policy"] == "hold":
                     break

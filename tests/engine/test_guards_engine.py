@@ -13,7 +13,7 @@ import pytest
 from console.commands.past import show
 from console.folders import state_dir
 from console.status import stamp
-from runbooks.effects import Finding, Reading
+from runbooks.effects import Finding, GateVerdict, Reading
 from runbooks.engine import Engine, view_of
 from runbooks.journal import Event, Journal
 from runbooks.view import RunView
@@ -49,7 +49,7 @@ class Run:
 
     async def heard(self, kind: str) -> Event:
         """Wait for the first entry of a kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for event in self.journal.follow(self.run_id):
                 if event.kind == kind:
                     return event
@@ -59,7 +59,7 @@ class Run:
         await self.journal.append(self.run_id, kind, **more)
 
     async def ended(self) -> RunView:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.task
 
     async def view(self) -> RunView:
@@ -97,7 +97,7 @@ async def test_a_guard_that_is_clear_is_said_before_the_act_and_again_of_what_it
     async with console(file, world) as (journal, engine):
         world.answers["wait empty"] = until_set(told := asyncio.Event())
         run = await begin(journal, engine, steps(guard()))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for event in journal.follow(run.run_id):
                 if event.kind == "guard.clear" and event.seq > (await run.heard("verify.ok")).seq:
                     break
@@ -175,8 +175,14 @@ async def test_blindness_after_the_act_holds_nothing_back_and_undoes_nothing(fil
 
 async def test_what_was_seen_before_an_act_does_not_count_after_it(file: Path, world: World) -> None:
     """Two bad samples of three trip it; one of these two is of the network as it was."""
+    looking = asyncio.Event()
+
+    async def once_it_looks() -> GateVerdict:
+        await looking.wait()
+        return GateVerdict(open=True)
 
     async def before_the_act() -> Reading:
+        looking.set()
         await until(lambda: "act.intent" in world.told, "an act has begun while this look was under way")
         return BAD
 
@@ -185,7 +191,7 @@ async def test_what_was_seen_before_an_act_does_not_count_after_it(file: Path, w
         return Finding(True)
 
     world.answers["guard seen"] = [GOOD, before_the_act, BAD]
-    world.answers["wait empty"] = looked_often
+    world.answers |= {"gate egress": once_it_looks, "wait empty": looked_often}
     async with console(file, world) as (journal, engine):
         one = {"steps": [act("egress", guards=[guard("undo")]), {"id": "empty", "kind": "wait_until", "timeout_s": 30}]}
         run = await begin(journal, engine, one)
@@ -289,11 +295,10 @@ async def test_an_abort_is_never_gated(file: Path, world: World) -> None:
 async def test_a_word_from_before_an_act_is_no_licence_for_the_next_one(file: Path, world: World) -> None:
     world.answers["guard seen"] = sight = Sight(GOOD)
 
-    async def storm() -> Finding:
+    async def storm() -> None:
         sight.now = BLIND
-        return Finding(True)
 
-    world.answers["verify do egress"] = storm
+    world.answers["after v6 of do egress"] = storm
     definition = {"steps": [act("egress", guards=[guard()]), act("shut", guards=[guard()])]}
     async with console(file, world) as (journal, engine):
         run = await begin(journal, engine, definition)
