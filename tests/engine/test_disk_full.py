@@ -6,14 +6,15 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from runbooks.effects import Finding
+from runbooks.engine import Engine
 from runbooks.journal import Journal, JournalUnavailable
-from tests.engine.little_device import World, act, book, console, until
+from tests.engine.little_device import Clock, MortalJournal, World, act, book, console, until
 from tests.engine.watcher import Watcher
 
 pytestmark = pytest.mark.disk
@@ -57,6 +58,13 @@ def full_at(world: World, moment: str, disk: Path) -> None:
     world.moment = at
 
 
+def holding(
+    journal: Path, world: World, spool: Path, watcher: Watcher
+) -> AbstractAsyncContextManager[tuple[MortalJournal, Engine]]:
+    """A console that holds through it; after an outage that was long by its clock the run would ask."""
+    return console(journal, world, spool=spool, outage=watcher, boottime=Clock())
+
+
 async def waiting(journal: Journal, run_id: str) -> list[str]:
     assert journal.spool is not None
     return [entry.kind for entry in await journal.spool.waiting(run_id)]
@@ -79,7 +87,7 @@ async def test_without_a_spool_the_driver_stops_before_it_sends(small_disk: Path
 async def test_full_at_an_intent_holds_and_sends_nothing(small_disk: Path, tmp_path: Path) -> None:
     world, watcher = World(), Watcher()
     full_at(world, "after entry gate.passed shut", small_disk)
-    async with console(small_disk / "journal.db", world, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
+    async with holding(small_disk / "journal.db", world, tmp_path / "s.db", watcher) as (journal, engine):
         journal.moment = world.moment
         row = await journal.create_run(book(ONE))
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
@@ -106,7 +114,7 @@ async def test_full_at_a_result_keeps_it_and_brings_it_back_in_order(
         if spool == "on a disk that is full for longer":
             fill(other)
         place = (small_disk if spool == "on the same disk" else other) / "spool.db"
-        async with console(small_disk / "journal.db", world, spool=place, outage=watcher) as (journal, engine):
+        async with holding(small_disk / "journal.db", world, place, watcher) as (journal, engine):
             row = await journal.create_run(book(TWO))
             driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
             await until(lambda: "asked" in watcher.told, "it holds before the next act")
@@ -128,7 +136,7 @@ async def test_no_glass_is_broken_where_no_intent_can_be_kept(small_disk: Path) 
     full_at(world, "check safe", small_disk)
     world.answers["check safe"] = Finding(True)
     place = small_disk / "spool.db"
-    async with console(small_disk / "journal.db", world, spool=place, outage=watcher) as (journal, engine):
+    async with holding(small_disk / "journal.db", world, place, watcher) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         await until(lambda: any("no intent could be kept" in told for told in watcher.told), "it is told")
@@ -141,7 +149,7 @@ async def test_no_glass_is_broken_where_no_intent_can_be_kept(small_disk: Path) 
 async def test_glass_broken_over_a_full_disk_keeps_its_intents_elsewhere(small_disk: Path, tmp_path: Path) -> None:
     world, watcher = World(), Watcher(reason="both ports dark")
     full_at(world, "check safe", small_disk)
-    async with console(small_disk / "journal.db", world, spool=tmp_path / "s.db", outage=watcher) as (journal, engine):
+    async with holding(small_disk / "journal.db", world, tmp_path / "s.db", watcher) as (journal, engine):
         row = await journal.create_run(book())
         driving = asyncio.create_task(engine.drive(row.run_id, row.fence))
         await until(lambda: ("shut", "do") in world.device.ledger, "the work is done meanwhile")
