@@ -20,6 +20,7 @@ from connectors.errors import BadReply, Denied, InterlockError, NotFound, Thrott
 GET_REPEATS = 2
 SENT_ONCE = frozenset({"PUT", "PATCH", "DELETE"})  # a write whose moment may have passed is never sent again by itself
 REPEATABLE = frozenset({429, 502, 503, 504})
+CUT = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 FIRST_PAUSE_S = 0.2
 PATIENCE_S = 1.0  # a longer Retry-After is told to the caller at once: Throttled
 CHECK_LINK = "Check that this machine reaches it: `interlock doctor`."
@@ -148,12 +149,12 @@ class JsonApi:
     async def _authorised(self, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
         client = await self._opened()
         if self._bearer is None:
-            return await client.request(method, url, **options)
+            return await _asked(client, method, url, options)
         token = await self._bearer.token()
-        reply = await client.request(method, url, **_bearing(token, options))
+        reply = await _asked(client, method, url, _bearing(token, options))
         if reply.status_code == httpx.codes.UNAUTHORIZED and method not in SENT_ONCE:
             token = await self._bearer.token(refused=token)
-            reply = await client.request(method, url, **_bearing(token, options))
+            reply = await _asked(client, method, url, _bearing(token, options))
         return reply
 
     def _checked(self, reply: httpx.Response) -> httpx.Response:
@@ -186,6 +187,16 @@ class JsonApi:
                 do_next="A proxy or login page may stand in between: open the address in a browser.",
                 evidence=reply.text,
             ) from None
+
+
+async def _asked(client: httpx.AsyncClient, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
+    """A kept connection may be closed at the moment at which it is asked over: a GET is then asked over another."""
+    try:
+        return await client.request(method, url, **options)
+    except CUT:
+        if method != "GET":
+            raise
+        return await client.request(method, url, **options)
 
 
 def _bearing(token: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The shared HTTP piece over a real server: what is repeated, what is not, and what every failure is called."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -32,7 +34,7 @@ class Server:
 async def server() -> AsyncIterator[Server]:
     made = Server()
     await made.served.start()
-    made.api = JsonApi("thing", made.served.address, 2.0)
+    made.api = JsonApi("thing", made.served.address, 30.0)
     yield made
     await made.api.close()
     await made.served.stop()
@@ -70,6 +72,34 @@ async def test_a_post_is_never_repeated(server: Server) -> None:
     with pytest.raises(Unreachable):
         await server.api.send("POST", "/thing")
     assert server.asked == ["POST"]
+
+
+class Closing:
+    """Answers once on each connection, and closes it without a word when it is asked again."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):  # the client closed it first
+            for answer in (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""):
+                self.asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" ")[0])
+                writer.write(answer)
+                await writer.drain()
+        writer.close()
+
+
+async def test_a_kept_connection_that_closes_under_a_question_is_replaced_for_a_get_and_never_for_a_write() -> None:
+    closing = Closing()
+    async with await asyncio.start_server(closing, "127.0.0.1", 0) as server:
+        api = JsonApi("thing", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", 30.0)
+        assert await api.get("/thing") == {}
+        assert await api.get("/thing") == {}
+        assert closing.asked == [b"GET", b"GET", b"GET"]
+        with pytest.raises(Unreachable):
+            await api.send("PUT", "/thing")
+        assert closing.asked == [b"GET", b"GET", b"GET", b"PUT"]
+        await api.close()
 
 
 @pytest.mark.parametrize(
