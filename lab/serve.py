@@ -5,18 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
 
+#: Longer than a client keeps an idle connection, and than any poll's cadence: at the same age one side would close what
+#: the other asks over.
+KEEP_ALIVE_S = 75
+DATE_S = 1.0  # how old the Date of an answer may be
+ENDING_S = 0.2
+
 
 class QuietServer(uvicorn.Server):
-    """uvicorn without its signal handlers (the lab's supervisor owns them) and with a `ready` event."""
+    """uvicorn without its signal handlers (the lab's supervisor owns them), which is `ready` and leaves at once.
+
+    uvicorn itself looks ten times a second whether it is to leave, and then sleeps for a tenth of one.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.ready = asyncio.Event()
+        self.ready, self._leaving = asyncio.Event(), asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -26,12 +35,42 @@ class QuietServer(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATE_S):
+                    await self._leaving.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if not self.force_exit:
+            await super().shutdown(sockets)
+            return
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        if self.server_state.tasks:  # their connections are reset, which they may have to be told yet
+            await asyncio.wait(self.server_state.tasks, timeout=ENDING_S)
+
+    def leave(self, *, at_once: bool = False) -> None:
+        """End; `at_once` when no answer is waited for, as whoever says so has reset the connections."""
+        self.should_exit, self.force_exit = True, at_once
+        self._leaving.set()
+
 
 def quiet_server(app: Any) -> QuietServer:
     """A server that writes no log; the caller gives it its sockets."""
-    return QuietServer(
-        uvicorn.Config(app, lifespan="off", ws="none", http="h11", access_log=False, log_config=None, log_level="error")
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        http="h11",  # the LIST verb is unknown to the faster parser
+        access_log=False,
+        log_config=None,
+        log_level="error",
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
+    return QuietServer(config)
 
 
 class Served:
@@ -77,7 +116,7 @@ class Served:
             for listener in server.servers:
                 listener.close()
             _reset(server)
-            server.should_exit = server.force_exit = True
+            server.leave(at_once=True)
             await task
 
     def drop(self) -> None:
@@ -98,6 +137,17 @@ class Served:
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
+
+
+@contextlib.asynccontextmanager
+async def on_loopback(app: Any) -> AsyncIterator[str]:
+    """Serve an app in the running loop: yields its address; it ends with the block."""
+    served = Served("on loopback", app)
+    await served.start()
+    try:
+        yield served.address
+    finally:
+        await served.stop()
 
 
 def _reset(server: uvicorn.Server) -> None:

@@ -104,7 +104,7 @@ async def _control(path: Path, app: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        server.should_exit = True
+        server.leave()
         await task
 
 

@@ -2,6 +2,5 @@
 
 from lab.vault.process import LabVaultError, LabVaultMissing
 from lab.vault.server import LabVault
-from lab.vault.standalone import on_loopback
 
-__all__ = ["LabVault", "LabVaultError", "LabVaultMissing", "on_loopback"]
+__all__ = ["LabVault", "LabVaultError", "LabVaultMissing"]

@@ -19,7 +19,7 @@ import httpx
 
 from lab.errors import LabError
 
-READY_WITHIN_S = 15.0  # 0.3 s on an idle machine; a loaded CI runner is another matter
+READY_WITHIN_S = 30.0  # 0.3 s on an idle machine; a loaded CI runner is another matter
 STOP_WITHIN_S = 3.0
 _POLL_S = 0.01
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

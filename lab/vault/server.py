@@ -36,7 +36,7 @@ class LabVault:
         self._bao = bao
         self._leases = CloudLeases(clock)
         self._front = VaultFront(bao.address, self._leases)
-        self._http = httpx.AsyncClient(base_url=f"{bao.address}/v1/", trust_env=False, timeout=10.0)
+        self._http = httpx.AsyncClient(base_url=f"{bao.address}/v1/", trust_env=False, timeout=30.0)
         self._unseal_key = ""
         self._principals: frozenset[str] = frozenset()
         self.user_ca_line = ""

@@ -10,10 +10,11 @@ import pytest
 from connectors.errors import InterlockError
 from connectors.servicenow import ServiceNow
 from connectors.servicenow_calendar import TicketSource
+from lab.serve import on_loopback
 from lab.servicenow import LabServiceNow
 from network.events import Events, ProviderEvent
 from network.observation import Kind
-from tests.contract.test_servicenow import NAMES, PASSWORD, serving
+from tests.contract.test_servicenow import NAMES, PASSWORD
 from tests.sample import reference
 
 SITE = reference()
@@ -26,20 +27,24 @@ def utc_now() -> datetime:
 @pytest.fixture
 async def lab() -> AsyncIterator[LabServiceNow]:
     instance = LabServiceNow([*NAMES, "printer-7"], password=PASSWORD)
-    async with serving(instance) as instance.url:
+    async with on_loopback(instance) as instance.url:
         yield instance
         instance.set_fault(None)
 
 
 @pytest.fixture
-async def source(lab: LabServiceNow) -> AsyncIterator[TicketSource]:
-    client = ServiceNow(lab.url, "interlock", PASSWORD, deadline_s=1.5)
+async def client(lab: LabServiceNow) -> AsyncIterator[ServiceNow]:
+    made = ServiceNow(lab.url, "interlock", PASSWORD, deadline_s=60.0)
+    yield made
+    await made.aclose()
 
+
+@pytest.fixture
+def source(client: ServiceNow) -> TicketSource:
     async def tickets() -> ServiceNow:
         return client
 
-    yield TicketSource(SITE, utc_now, tickets)
-    await client.aclose()
+    return TicketSource(SITE, utc_now, tickets)
 
 
 async def events(source: TicketSource) -> dict[str, ProviderEvent]:
@@ -94,9 +99,11 @@ async def test_what_is_not_approved_not_planned_over_too_far_or_elsewhere_is_lef
 
 @pytest.mark.parametrize("fault", ["hang", "500", "429", "garbage"])
 async def test_a_ticket_system_that_does_not_answer_well_is_an_error_and_never_an_empty_calendar(
-    lab: LabServiceNow, source: TicketSource, fault: str
+    lab: LabServiceNow, client: ServiceNow, source: TicketSource, fault: str
 ) -> None:
     lab.new_change(["port-a"])
+    if fault == "hang":
+        client._deadline_s = 0.5
     lab.set_fault(fault)
     with pytest.raises(InterlockError):
         await source.collect()

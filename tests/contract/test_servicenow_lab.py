@@ -1,18 +1,16 @@
 """The lab's ServiceNow over plain HTTP: the shapes that the vendor's documentation states."""
 
-import asyncio
 import base64
-import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.serve import on_loopback
 from lab.servicenow import LabServiceNow, UnknownNameError
 from lab.servicenow.query import parse_query
 from lab.servicenow.tables import TABLES
@@ -33,21 +31,16 @@ NO_RECORD = {
 @pytest.fixture
 async def lab() -> AsyncIterator[LabServiceNow]:
     instance = LabServiceNow(NAMES, password=PASSWORD)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(instance, log_level="critical", lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    instance.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    yield instance
-    instance.set_fault(None)
-    server.should_exit = True
-    await task
+    async with on_loopback(instance) as instance.url:
+        yield instance
+        instance.set_fault(None)
 
 
 @pytest.fixture
 async def http(lab) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Accept": "application/json"}
     login = ("interlock", PASSWORD)
-    async with httpx.AsyncClient(base_url=lab.url, auth=login, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=lab.url, auth=login, headers=headers, trust_env=False, timeout=30) as client:
         yield client
 
 
@@ -329,7 +322,7 @@ async def test_the_rate_limit_bears_its_headers(lab, http):
 async def test_a_hang_ends_when_it_is_healed(lab, http):
     lab.set_fault("hang")
     with pytest.raises(httpx.ReadTimeout):
-        await http.get(CHANGES, timeout=0.3)
+        await http.get(CHANGES, timeout=httpx.Timeout(30, read=0.3))
     with pytest.raises(UnknownNameError, match="did you mean 'hang'"):
         lab.set_fault("hangs")
     lab.set_fault(None)
