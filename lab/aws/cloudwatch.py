@@ -53,7 +53,7 @@ class CloudWatch:
         self._habits = habits
         self._facts = facts
         self._telemetry = telemetry
-        self._now = now
+        self._now, self._read_at = now, now()
         self.operations: dict[str, Callable[[JSON], JSON]] = {
             "ListMetrics": self._list,
             "GetMetricData": self._data,
@@ -75,6 +75,7 @@ class CloudWatch:
         return self._paged("Metrics", rows, asked)
 
     def _data(self, asked: JSON) -> JSON:
+        self._read_at = self._now()
         start, end = (datetime.fromtimestamp(asked[key], UTC) for key in ("StartTime", "EndTime"))
         if end <= start:
             raise AwsError("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
@@ -113,7 +114,7 @@ class CloudWatch:
     def _points(
         self, metric: _Metric, start: datetime, end: datetime, period: timedelta, stat: str
     ) -> list[tuple[datetime, float]]:
-        times = live_last(start, end, int(period.total_seconds()), self._now())
+        times = live_last(start, end, int(period.total_seconds()), self._read_at)
         return [(when, metric.at(when, read_at, period, stat)) for when, read_at in times]
 
     def _metrics(self) -> list[_Metric]:
@@ -169,7 +170,7 @@ class CloudWatch:
 
     def _bits(self, path: Path, direction: Direction) -> Value:
         def value(when: datetime) -> float:
-            if when >= self._now():
+            if when >= self._read_at:
                 return self._facts.mbps(path.name)[0 if direction == "in" else 1] * 1e6
             return self._telemetry.at(path.name, direction, when) * 1e6
 

@@ -17,7 +17,6 @@ from lab.telemetry import Direction, Telemetry, live_last
 from network.inventory import Path
 
 _INTERVALS = {"PT1M": 60, "PT5M": 300, "PT15M": 900, "PT30M": 1800, "PT1H": 3600, "PT6H": 21600, "P1D": 86400}
-_JUST_NOW = timedelta(seconds=1)  # an answer takes a moment, and its newest point is of when it began
 _CLAUSE = re.compile(r"(\w+)\s+eq\s+'([^']*)'")
 _AGGREGATES: dict[str, Callable[[list[float]], float]] = {
     "average": lambda values: sum(values) / len(values),
@@ -55,7 +54,7 @@ class Metrics:
         self._arm = arm
         self._facts = facts
         self._telemetry = telemetry
-        self._now = now
+        self._now, self._read_at = now, now()
         #: Connections of the circuit that Microsoft works on behind its edge: BGP availability 0, the session up.
         self.worked_on: set[str] = set()
         #: Metrics that come with this error code of their own instead of points.
@@ -63,6 +62,7 @@ class Metrics:
 
     def answer(self, resource: str, query: dict[str, str]) -> JSON:
         """The metrics of one resource id. Raises KeyError for a resource without metrics, MetricsError else."""
+        self._read_at = self._now()
         known = {self._arm.circuit: self._circuit, self._arm.vpn_gateway: self._vpn}[resource]()
         names = [name for name in query.get("metricnames", "").split(",") if name]
         unknown = [name for name in names if name not in known]
@@ -145,7 +145,7 @@ class Metrics:
 
     def _bits(self, path: Path, direction: Direction) -> Value:
         def value(when: datetime) -> float:
-            if when >= self._now() - _JUST_NOW:
+            if when >= self._read_at:
                 return self._facts.mbps(path.name)[0 if direction == "in" else 1] * 1e6
             return self._telemetry.at(path.name, direction, when) * 1e6
 
@@ -176,7 +176,7 @@ class Metrics:
             raise MetricsError(f"Detected invalid time grain input '{interval}'; allowed: {', '.join(_INTERVALS)}")
         start_text, _, end_text = query.get("timespan", "").partition("/")
         try:
-            end = _time(end_text) if end_text else self._now()
+            end = _time(end_text) if end_text else self._read_at
             start = _time(start_text) if start_text else end - timedelta(hours=1)
         except ValueError as error:
             raise MetricsError(f"timespan is start/end in ISO 8601: {error}") from error
@@ -196,7 +196,7 @@ class Metrics:
         unknown = [name for name in aggregations if name not in AGGREGATIONS]
         if unknown:
             raise MetricsError(f"aggregation {unknown[0]!r} is not one of {', '.join(AGGREGATIONS)}")
-        times = live_last(start, end, step_s, self._now())
+        times = live_last(start, end, step_s, self._read_at)
         minutes = step_s / 60 if metric.unit == "Bytes" else 1  # bytes of all minutes, rates of one
         return [
             {

@@ -11,7 +11,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from lab.announcements import Announcements
 from lab.aws import AwsLab
-from lab.aws.habits import VifTest
+from lab.aws.cloudwatch import CloudWatch
+from lab.aws.habits import Habits, VifTest
+from lab.aws.side import Side
 from lab.faults import FaultGate
 from lab.telemetry import Telemetry
 from tests.contract.fake_world import NOW, STARTED, World, reference
@@ -52,10 +54,10 @@ def client_of(
     gate: FaultGate,
     key: str = "AKIALAB00000000000001",
     secret: str = "lab-secret-1",
-    read_s: float = 10.0,
+    read_s: float = 30.0,
 ) -> Any:
     config = Config(
-        connect_timeout=2, read_timeout=read_s, retries={"mode": "standard", "total_max_attempts": 1}, proxies={}
+        connect_timeout=30, read_timeout=read_s, retries={"mode": "standard", "total_max_attempts": 1}, proxies={}
     )
     return boto3.client(
         service, region_name="eu-central-1", endpoint_url=gate.address, config=config,
@@ -63,7 +65,7 @@ def client_of(
     )  # fmt: skip
 
 
-def caller(service: str, gate: FaultGate, read_s: float = 10.0) -> Call:
+def caller(service: str, gate: FaultGate, read_s: float = 30.0) -> Call:
     client = client_of(service, gate, read_s=read_s)
 
     async def call(operation: str, **asked: Any) -> Any:
@@ -118,7 +120,7 @@ async def test_each_service_refuses_unknown_keys_and_wrong_secrets_in_its_words(
 
 
 async def test_no_signature_is_refused_in_both_shapes(gate: FaultGate) -> None:
-    async with httpx.AsyncClient(base_url=gate.address, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=gate.address, trust_env=False, timeout=30) as client:
         target = {"X-Amz-Target": "OvertureService.DescribeConnections"}
         unsigned = await client.post("/", content=b"{}", headers=target)
         assert (unsigned.status_code, unsigned.json()["__type"]) == (400, "MissingAuthenticationTokenException")
@@ -320,6 +322,26 @@ async def test_cloudwatch_lists_its_metrics_and_gives_their_data(cloudwatch: Cal
     assert (await error_of(refused))[0] == "ValidationError"
 
 
+def test_the_newest_point_is_live_however_long_its_answer_takes(world: World) -> None:
+    moment = NOW
+
+    def later() -> datetime:
+        nonlocal moment
+        moment += timedelta(seconds=2)
+        return moment
+
+    cloudwatch = CloudWatch(Side(SITE), world, Telemetry(SITE), Habits(), later)
+    dimensions = [{"Name": "ConnectionId", "Value": "dxcon-fg000001"}]
+    metric = {"Namespace": "AWS/DX", "MetricName": "ConnectionBpsIngress", "Dimensions": dimensions}
+    asked = {
+        "StartTime": (NOW - timedelta(hours=1)).timestamp(),
+        "EndTime": NOW.timestamp(),
+        "MetricDataQueries": [{"Id": "m0", "MetricStat": {"Metric": metric, "Period": 300, "Stat": "Average"}}],
+    }
+    (bits,) = cloudwatch.operations["GetMetricData"](asked)["MetricDataResults"]
+    assert bits["Values"][0] == 255e6
+
+
 async def test_faults_as_boto3_meets_them(gate: FaultGate, dx: Call, ec2: Call) -> None:
     assert (await dx("describe_connections"))["connections"]
     await gate.set("429")
@@ -334,7 +356,7 @@ async def test_faults_as_boto3_meets_them(gate: FaultGate, dx: Call, ec2: Call) 
     with pytest.raises(EndpointConnectionError):
         await dx("describe_connections")
     await gate.set("garbage")
-    async with httpx.AsyncClient(base_url=gate.address, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=gate.address, trust_env=False, timeout=30) as client:
         assert (await client.post("/")).headers["content-type"].startswith("text/html")
     await gate.set("none")
     assert (await dx("describe_connections"))["connections"]
