@@ -19,7 +19,8 @@ from connectors.azure_classic import ClassicGateways
 from connectors.azure_login import Login
 from connectors.azure_site import azure_of, network_of
 from connectors.azure_vwan import VirtualWan
-from connectors.http import Bearer, JsonApi
+from connectors.errors import InterlockError
+from connectors.http import Bearer, JsonApi, Token
 from connectors.parts import settle
 from connectors.ports import AzureSecret, Clock, Credentials, deadline_for
 from connectors.reading import PATIENCE_S, Reading, late
@@ -44,7 +45,8 @@ class AzureSource:
         _, side = azure_of(site)
         self._patience_s = FIRST_PATIENCE_S
         self._login = Login(side.tenant, system.token_address, self.deadline_s, credentials)
-        bearer = Bearer(self._login.token)
+        self._refused: InterlockError | None = None
+        bearer = Bearer(self._token)
         self._api = JsonApi(self.name, system.address, self.deadline_s, bearer, common=network_of(side))
         self._arm = arm = Arm(site, self._api, now)
         self._circuit = Circuit(arm)
@@ -74,6 +76,7 @@ class AzureSource:
         return [*self._changing, *self._steady]
 
     async def collect(self) -> Sequence[Observation]:
+        self._refused = None
         patience_s, self._patience_s = self._patience_s, PATIENCE_S
         read = await asyncio.gather(*(reading.done(patience_s) for reading in self._readings))
         parts: list[Awaitable[Sequence[Observation]]] = [
@@ -82,6 +85,16 @@ class AzureSource:
             *(task for tasks in read for task in tasks),
         ]
         return await settle(parts, [item for reading in self._readings for item in reading.kept])
+
+    async def _token(self) -> Token:
+        """The calls of a poll share a refusal as they share a token: a secret is minted for each login."""
+        if self._refused is not None:
+            raise self._refused
+        try:
+            return await self._login.token()
+        except InterlockError as error:
+            self._refused = error
+            raise
 
     async def _events(self) -> list[Observation]:
         """Planned maintenance and service issues of the calendar's days that touch us."""

@@ -6,7 +6,6 @@ import asyncio
 
 from pydantic import Field, FiniteFloat
 
-from connectors.errors import InterlockError
 from connectors.http import JsonApi, Token
 from connectors.ports import AzureSecret, Credentials
 from connectors.redact import redactor
@@ -15,7 +14,6 @@ from connectors.reply import Shape, read
 SCOPE = "https://management.azure.com/.default"
 LOGIN = "https://login.microsoftonline.com"
 EARLY_S = 300.0  # a token is renewed this long before its end, as azure-identity does
-FAILED_FOR_S = 0.5  # the calls of one poll share a refusal as they share a token: a secret is minted for each login
 
 
 class _TokenReply(Shape):
@@ -31,23 +29,12 @@ class Login:
     ) -> None:
         self._api = JsonApi("azure", address or LOGIN, deadline_s)
         self._tenant, self._credentials = tenant, credentials
-        self._failed: tuple[float, InterlockError] | None = None
 
     async def close(self) -> None:
         await self._api.close()
 
     async def token(self) -> Token:
         """Logs in with a fresh secret. Raises what the secret store or the endpoint said."""
-        now = asyncio.get_running_loop().time()
-        if self._failed is not None and now < self._failed[0]:
-            raise self._failed[1]
-        try:
-            return await self._log_in()
-        except InterlockError as error:
-            self._failed = asyncio.get_running_loop().time() + FAILED_FOR_S, error
-            raise
-
-    async def _log_in(self) -> Token:
         secret = await self._credentials()
         form = {
             "grant_type": "client_credentials",

@@ -21,6 +21,8 @@ from tests.contract.fake_world import World, reference
 SITE = reference()
 PRIMARY, SECONDARY = "azure/er-primary", "azure/er-secondary"
 PATHS = {path.name for path in SITE.paths_of("azure")}
+#: Longer than any call: what is tested is what is seen, not how soon.
+PATIENT_S = 30.0
 
 
 def with_azure(**over: Any) -> Site:
@@ -62,6 +64,7 @@ class Cloud:
         systems = self.site.systems.model_copy(update={"azure": self.site.systems.azure.model_copy(update=system)})
         site = self.site.model_copy(update={"systems": systems})
         self.source = AzureSource(site, lambda: datetime.now(UTC), self.credentials)
+        self.source._api.deadline_s = self.source._login._api.deadline_s = PATIENT_S
 
     async def stop(self) -> None:
         await self.source.close()
@@ -75,7 +78,7 @@ class Cloud:
 
     async def poll(self) -> dict[tuple[Kind, str], Observation]:
         """One poll of what is due, to its end however busy the machine is."""
-        self.source._patience_s = 10.0
+        self.source._patience_s = PATIENT_S
         return {item.key: item for item in await self.source.collect()}
 
     async def collect_some(self) -> tuple[dict[tuple[Kind, str], Observation], str]:

@@ -55,8 +55,8 @@ class Stage:
         async def secret() -> Secret:
             return Secret()
 
-        self._login = Login(SIDE.tenant, self.gate.address, 5.0, secret)
-        self._api = ArmWriter("azure", self.gate.address, 5.0, Bearer(self._login.token), common=network_of(SIDE))
+        self._login = Login(SIDE.tenant, self.gate.address, 30.0, secret)
+        self._api = ArmWriter("azure", self.gate.address, 30.0, Bearer(self._login.token), common=network_of(SIDE))
         self.writes = CircuitWrites(self._api, SIDE)
 
     async def stop(self) -> None:

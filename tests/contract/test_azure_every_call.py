@@ -22,7 +22,7 @@ from network.observation import (
     Load,
     SessionThere,
 )
-from tests.contract.azure_cloud import PATHS, PRIMARY, SECONDARY, SITE, Cloud, with_azure
+from tests.contract.azure_cloud import PATHS, PATIENT_S, PRIMARY, SECONDARY, SITE, Cloud, with_azure
 
 #: Served, and not asked: lists and parts of what is.
 INSIDE = (
@@ -97,20 +97,20 @@ async def break_and_mend(site: Site, fault: str, error: type[InterlockError]) ->
     cloud = Cloud(site)
     await cloud.start()
     await cloud.collect()
-    cloud.source._api.deadline_s = 0.3 if error is TimedOut else 5.0
+    cloud.source._api.deadline_s = 0.3 if error is TimedOut else PATIENT_S
     await cloud.gate.set(fault)
     with pytest.raises(error):
         await cloud.collect()
 
     async def fails(reading: Reading) -> None:
         reading.forget()
-        (task,) = await reading.done(2.0)
+        (task,) = await reading.done(PATIENT_S)
         with pytest.raises(error):
             await task
 
     await asyncio.gather(*map(fails, cloud.source._readings))
     await cloud.gate.set("none")
-    cloud.source._api.deadline_s = 5.0
+    cloud.source._api.deadline_s = PATIENT_S
     assert set(await cloud.whole("every call answers again")) >= EVERY
     await cloud.stop()
 
@@ -118,20 +118,28 @@ async def break_and_mend(site: Site, fault: str, error: type[InterlockError]) ->
 async def test_a_throttled_call_waits_alone_and_is_not_asked_before_its_time(cloud: Cloud) -> None:
     cloud.told.add("azure", "maintenance", ["er-primary"], in_s=3600, lasts_s=60)
     ends = ("/effectiveroutes", "/stats", "/impactedresources")
-    cloud.lab.throttled = dict.fromkeys(ends, 2)
+    cloud.lab.throttled = dict.fromkeys(ends, 60)
 
     def asked() -> list[int]:
         return [sum(count for path, count in cloud.lab.asked.items() if path.endswith(end)) for end in ends]
 
     seen, errors = await cloud.collect_some()
     assert asked() == [1, 1, 1]
-    assert errors.count("HTTP 429") == errors.count("asked again in 2 s") == 3
+    assert errors.count("HTTP 429") == errors.count("asked again in 60 s") == 3
     assert set(seen) >= EVERY - {(Kind.CLOUD_ROUTES, "azure"), (Kind.EVENTS, "azure")} - LEGS_ACCEPTED
     _, errors = await cloud.collect_some()
     assert asked() == [1, 1, 1], "they are held back here, and the service is left alone"
     assert errors.count("The other calls go on meanwhile") == 3
+
+
+async def test_a_throttled_call_is_asked_again_when_its_time_is_over(cloud: Cloud) -> None:
+    cloud.lab.throttled = {"/effectiveroutes": 1}
+    began = time.monotonic()
+    await cloud.collect_some()
     cloud.lab.throttled = {}
-    assert set(await cloud.whole("the throttled calls answer again")) >= EVERY
+    assert set(await cloud.whole("the throttled call answers again")) >= EVERY
+    assert time.monotonic() - began >= 1
+    assert [count for path, count in cloud.lab.asked.items() if path.endswith("/effectiveroutes")] == [2]
 
 
 async def test_what_may_not_be_asked_every_poll_is_not(either: Cloud) -> None:

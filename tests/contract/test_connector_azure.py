@@ -89,12 +89,15 @@ async def test_a_drain_by_microsoft_is_seen_although_the_legs_own_table_is_short
     assert await cloud.way_back() == (SECONDARY,)
 
 
-async def test_the_tables_are_kept_between_polls_and_read_anew_when_something_changed(cloud: Cloud) -> None:
+async def test_the_tables_are_kept_between_polls_and_read_anew_when_something_changed() -> None:
+    cloud = Cloud(SITE.model_copy(update={"mode": "live"}))  # where they are kept for longer than any poll takes
+    await cloud.start()
     first = await cloud.poll()
     again = await cloud.poll()
     assert again[Kind.CLOUD_ROUTES, "azure"] is first[Kind.CLOUD_ROUTES, "azure"]
     assert again[Kind.CIRCUIT, PRIMARY].at > first[Kind.CIRCUIT, PRIMARY].at
     assert (await cloud.collect())[Kind.CLOUD_ROUTES, "azure"].at > first[Kind.CLOUD_ROUTES, "azure"].at
+    await cloud.stop()
 
 
 async def test_a_revoked_token_is_replaced_once_for_all_calls(cloud: Cloud) -> None:
@@ -110,6 +113,12 @@ async def test_a_wrong_secret_is_denied_and_not_told(cloud: Cloud) -> None:
         await cloud.collect()
     assert "wrong-secret-value" not in str(caught.value)
     assert cloud.fetched == 1, "one secret is minted for a poll, not one for each of its calls"
+    with pytest.raises(Denied, match="invalid_client"):
+        await cloud.source._api.login()
+    assert cloud.fetched == 1, "however late in the poll a call comes"
+    with pytest.raises(Denied, match="invalid_client"):
+        await cloud.collect()
+    assert cloud.fetched == 2
 
 
 async def test_a_part_that_may_not_be_read_leaves_the_rest_readable() -> None:
