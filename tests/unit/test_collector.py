@@ -68,7 +68,7 @@ async def collecting(*sources: Source) -> AsyncIterator[Collector]:
 async def until(collector: Collector, holds: Callable[[Snapshot], bool], what: str) -> Snapshot:
     revision = -1
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds(collector.snapshot):
                 revision = (await collector.wait(revision, 1)).revision
     except TimeoutError:
@@ -142,8 +142,9 @@ async def test_a_poke_during_a_poll_is_followed_by_another() -> None:
     gate = asyncio.Event()
     source = Source("a", gate, cadence_s=3600)
     async with collecting(source) as collector:
-        await asyncio.sleep(0)  # the first poll begins and waits at the gate
-        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            while not source.polls:  # noqa: ASYNC110 -- sets no event
+                await asyncio.sleep(0)
         collector.poke("a")
         gate.set()
         await until(collector, lambda _: source.polls == 2, "the poll that the change deserves")
@@ -201,7 +202,7 @@ async def test_any_number_of_polls_between_two_looks_is_one_revision() -> None:
     collector = Collector(sources, lambda: NOW, random.Random(7))
     before = collector.snapshot
     await collector.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not all(source.polls and not source.together for source in sources):  # noqa: ASYNC110 -- sets no event
             await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -231,7 +232,7 @@ async def test_stopping_ends_a_source_whose_library_swallows_a_cancellation() ->
     source = Swallowing("a", "port-a")
     collector = Collector([source], lambda: NOW, random.Random(7))
     await collector.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await source.asked.wait()
         await collector.stop()
     assert (source.swallowed, source.closed) == (3, True)

@@ -33,11 +33,10 @@ async def test_a_lower_rate_cuts_the_load_once_it_is_effective(world: World) -> 
     assert world.mbps(PATH)[0] > 300
     rates.change(VXC, {"rateLimit": 100}, SHOWN, PORT)
     assert world.mbps(PATH)[0] > 300, "accepted is not effective"
-    deadline = time.monotonic() + 5
-    while world.mbps(PATH)[0] > 100 * WOBBLE:
+    deadline = time.monotonic() + 30
+    while world.mbps(PATH)[0] > 100 * WOBBLE or (rates.recorded(VXC), rates.effective(VXC)) != (100, 100):
         assert time.monotonic() < deadline, "the load never came down to the new rate"
         await asyncio.sleep(0.01)
-    assert (rates.recorded(VXC), rates.effective(VXC)) == (100, 100)
     assert world.mbps("aws/dx-1")[0] > 200, "no other VXC is shaped"
 
 
