@@ -19,6 +19,8 @@ from tests.contract.fake_world import World, reference, with_mcr
 SITE = with_mcr(reference())
 MCR = SITE.mcrs[0]
 PEER = SITE.session(SITE.path("azure/er-primary").session).peer
+#: Longer than any call: what is tested is what is said, not how soon.
+PATIENT_S = 30.0
 
 
 class Cut:
@@ -49,9 +51,7 @@ class Cut:
 class Fabric:
     """`fetched` counts how often the credential was asked for; `wire.asked` are the paths of every request."""
 
-    def __init__(
-        self, *, token_life_s: int = 3600, slow_s: float = 8.0, writers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, *, slow_s: float = 8.0, writers: Mapping[str, str] | None = None) -> None:
         self.world, self.fetched, self.secret = World(SITE), 0, "secret-of-the-fabric"
         self.announcements = Announcements(SITE)
         self.ledger = Ledger()
@@ -62,7 +62,6 @@ class Fabric:
             self.secret,
             Telemetry(SITE),
             self.announcements,
-            token_life_s=token_life_s,
             writers=writers,
             ledger=self.ledger,
         )
@@ -77,6 +76,7 @@ class Fabric:
     async def start(self, site: Site = SITE) -> None:
         await self.gate.start()
         self.source = self.source_of(site)
+        self.deadline(PATIENT_S)
 
     def source_of(self, site: Site) -> MegaportSource:
         system = {"address": self.gate.address, "token_address": f"{self.gate.address}/oauth2/token"}

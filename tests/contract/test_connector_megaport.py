@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,7 @@ from connectors.megaport_budget import RESERVE
 from connectors.ports import PartlySeen
 from network.events import Events
 from network.observation import FabricPort, FabricVxc, Kind, Load, Optics
-from tests.contract.megaport_fabric import SITE, Fabric
+from tests.contract.megaport_fabric import PATIENT_S, SITE, Fabric
 
 
 @pytest.fixture
@@ -105,17 +106,16 @@ async def test_every_fault_has_its_name_in_a_poll_and_in_every_question(
     fabric: Fabric, fault: str, error: type[InterlockError], says: str
 ) -> None:
     await fabric.collect()
-    fabric.deadline(0.3 if error is TimedOut else 5)
+    fabric.deadline(0.3 if error is TimedOut else PATIENT_S)
     await fabric.gate.set(fault)
-    began = time.monotonic()
     poll, *asked = await asyncio.gather(
         fabric.collect(), *(ask() for ask in fabric.questions().values()), return_exceptions=True
     )
-    assert time.monotonic() - began < 6
     assert isinstance(poll, error)
     assert says in str(poll)
     named = dict(zip(fabric.questions(), asked, strict=True))
     assert {name: type(found) for name, found in named.items()} == dict.fromkeys(named, error)
+    assert [name for name, found in named.items() if says not in str(found)] == []
     assert all("secret-of-the-fabric" not in str(found) for found in asked)
 
 
@@ -134,13 +134,14 @@ async def test_an_answer_that_breaks_off_is_a_bad_reply_in_a_poll_and_in_every_q
 
 
 async def test_a_fault_that_is_over_leaves_nothing_behind(fabric: Fabric) -> None:
+    await fabric.collect()
     fabric.deadline(0.3)
     for fault in ("down", "hang", "500"):
         await fabric.gate.set(fault)
         with pytest.raises(InterlockError):
             await fabric.collect()
     await fabric.gate.set("none")
-    fabric.deadline(5)
+    fabric.deadline(PATIENT_S)
     try:
         seen = await fabric.collect()
     except PartlySeen:  # a connection that was cut half-way may cost one call its deadline, and never the next poll
@@ -156,35 +157,37 @@ async def test_a_slow_fabric_is_waited_for() -> None:
     await fabric.stop()
 
 
-async def test_nothing_is_sent_while_the_fabric_wants_silence(fabric: Fabric) -> None:
+async def test_after_the_wait_that_the_fabric_asked_for_it_is_asked_again(fabric: Fabric) -> None:
     await fabric.collect()
     await fabric.gate.set("429")
+    began = time.monotonic()
     with pytest.raises(Throttled) as caught:
         await fabric.collect()
     assert caught.value.retry_after_s == 2
     await fabric.gate.set("none")
     asked = len(fabric.wire.asked)
-    for ask in (fabric.collect, fabric.source.lookups.locations):
-        with pytest.raises(Throttled, match=r"nothing was sent: the fabric asked to wait [12] s more with HTTP 429"):
-            await ask()
-    assert len(fabric.wire.asked) == asked
-    until = time.monotonic() + 5
-    while time.monotonic() < until:  # the wait is over after the two seconds that were asked for
-        try:
-            assert (Kind.PORT, "port-a") in await fabric.collect()
-            break
-        except Throttled as error:
-            await asyncio.sleep(error.retry_after_s or 0)
-    else:
-        pytest.fail("still silent after 5 s")
+    async with asyncio.timeout(PATIENT_S):
+        while True:
+            try:
+                assert (Kind.PORT, "port-a") in await fabric.collect()
+                break
+            except Throttled as error:
+                assert len(fabric.wire.asked) == asked
+                await asyncio.sleep(error.retry_after_s or 0)
+    assert time.monotonic() - began >= 2
 
 
-async def test_a_retry_after_of_minutes_is_cut_to_thirty_seconds(fabric: Fabric) -> None:
+async def test_a_retry_after_of_minutes_is_cut_to_thirty_seconds_in_which_nothing_is_sent(fabric: Fabric) -> None:
     fabric.lab.limit.limit = 0
     fabric.lab.limit._seen["127.0.0.1"].append(datetime.now(UTC))
     with pytest.raises(Throttled) as caught:
         await fabric.source.client.polled.get("/v2/products")
     assert caught.value.retry_after_s == 30
+    asked = len(fabric.wire.asked)
+    for ask in (fabric.collect, fabric.source.lookups.locations):
+        with pytest.raises(Throttled, match=r"nothing was sent: the fabric asked to wait \d+ s more with HTTP 429"):
+            await ask()
+    assert len(fabric.wire.asked) == asked
 
 
 async def test_questions_end_before_the_budget_does_and_polls_go_on(fabric: Fabric) -> None:
@@ -197,7 +200,8 @@ async def test_questions_end_before_the_budget_does_and_polls_go_on(fabric: Fabr
     assert await fabric.source.lookups.locations()
     with pytest.raises(Throttled, match=f"{RESERVE} of 500 requests are left") as caught:
         await fabric.source.lookups.locations()
-    assert 290 < (caught.value.retry_after_s or 0) <= 300
+    first_leaves_in_s = budget._sent[0] + budget.window_s - asyncio.get_running_loop().time()
+    assert first_leaves_in_s <= (caught.value.retry_after_s or 0) <= budget.window_s
     assert (Kind.PORT, "port-a") in await fabric.collect()
 
 
@@ -216,16 +220,16 @@ async def test_the_poll_slows_down_as_the_budget_runs_low(fabric: Fabric) -> Non
         await fabric.collect()
 
 
-async def test_a_token_is_renewed_before_its_end() -> None:
-    fabric = Fabric(token_life_s=1)
-    await fabric.start()
+async def test_a_token_is_renewed_before_its_end(fabric: Fabric) -> None:
     await fabric.collect()
-    until = time.monotonic() + 5
-    while fabric.fetched == 1 and time.monotonic() < until:
-        await fabric.source.lookups.locations()
-        await asyncio.sleep(0.05)
+    bearer, now, life_s = fabric.source.client.polled._bearer, asyncio.get_running_loop().time(), 3600
+    assert bearer is not None
+    assert 0.7 * life_s < bearer._token.until - now <= 0.8 * life_s
+    await fabric.source.lookups.locations()
+    assert fabric.fetched == 1
+    bearer._token = replace(bearer._token, until=now)
+    await fabric.source.lookups.locations()
     assert fabric.fetched == 2
-    await fabric.stop()
 
 
 def test_plain_http_is_refused_off_this_machine() -> None:

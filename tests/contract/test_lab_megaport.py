@@ -55,7 +55,7 @@ async def gate(lab: MegaportLab) -> AsyncIterator[FaultGate]:
 
 @pytest.fixture
 async def anonymous(gate: FaultGate) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=gate.address, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=gate.address, trust_env=False, timeout=30) as client:
         yield client
 
 

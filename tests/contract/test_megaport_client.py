@@ -27,7 +27,7 @@ class Server:
         async def token() -> Token:
             return Token("token", float("inf"))
 
-        return Lane(self.served.address, 3.0, Bearer(token), self.budget, keep=0)
+        return Lane(self.served.address, 30.0, Bearer(token), self.budget, keep=0)
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ async def test_an_operation_without_an_end_times_out(fabric: Fabric, contract: C
 async def test_a_poll_that_meets_a_passing_fault_asks_again_and_a_lasting_one_is_told(fabric: Fabric) -> None:
     fabric.lab.glass.pending = 10
     asking = asyncio.create_task(fabric.source.glass.bgp_routes(MCR))
-    async with asyncio.timeout(5):  # until the first poll is on the wire
+    async with asyncio.timeout(30):  # until the first poll is on the wire
         while not any(path.endswith("/operation") for path in fabric.wire.asked):  # noqa: ASYNC110 - it is a list
             await asyncio.sleep(0.01)
     await fabric.gate.set("garbage")

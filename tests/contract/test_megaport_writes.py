@@ -9,7 +9,7 @@ import pytest
 from connectors.errors import Denied, InterlockError, NotSent, OutcomeUnknown, TooEarly
 from connectors.megaport_client import MegaportClient
 from connectors.megaport_vxc import VxcDetails, VxcWrites
-from tests.contract.megaport_fabric import SITE, Fabric
+from tests.contract.megaport_fabric import PATIENT_S, SITE, Fabric
 
 AZURE, AWS = SITE.vxc("vxc-azure-a"), SITE.vxc("vxc-aws-a")
 WRITER = {"client_id": "interlock-run", "client_secret": "secret-of-the-run"}
@@ -36,7 +36,9 @@ class Writing:
             return credential
 
         site = self.fabric.source._site
-        return MegaportClient(site.systems.megaport, credentials, 3.0)
+        client = MegaportClient(site.systems.megaport, credentials, PATIENT_S)
+        client.asked.deadline_s = PATIENT_S
+        return client
 
     async def stop(self) -> None:
         await self.client.close()
@@ -47,7 +49,7 @@ class Writing:
         return [(write.what, write.by) for write in self.fabric.ledger.entries]
 
     async def until(self, condition: Callable[[VxcDetails], bool], what: str) -> VxcDetails:
-        end = monotonic() + 10
+        end = monotonic() + 30
         while not condition(seen := await self.writes.vxc(AZURE.uid)):
             assert monotonic() < end, f"never happened: {what}"
             await asyncio.sleep(0.02)
@@ -67,25 +69,30 @@ def put(mbps: int, vxc: str = AZURE.uid) -> tuple[str, str]:
 
 
 async def test_accepted_then_recorded_then_effective(writing: Writing) -> None:
+    rates, began = writing.lab.links.rates, monotonic()
+    rates.recorded_s = rates.effective_s = 3600
     await writing.writes.set_rate(AZURE.uid, 1500, allowed)
     at_once = await writing.writes.vxc(AZURE.uid)
     assert (at_once.rate_limit, at_once.effective_mbps) == (1000, 1000)
-    recorded = await writing.until(lambda seen: seen.rate_limit == 1500, "the rate is recorded")
-    assert (recorded.effective_mbps, recorded.provisioning_status) == (1000, "LIVE")
-    await writing.until(lambda seen: seen.effective_mbps == 1500, "the rate is effective")
+    rates.recorded_s = 0
+    recorded = await writing.writes.vxc(AZURE.uid)
+    assert (recorded.rate_limit, recorded.effective_mbps, recorded.provisioning_status) == (1500, 1000, "LIVE")
+    rates.effective_s = 0
+    assert (await writing.writes.vxc(AZURE.uid)).effective_mbps == 1500
     assert writing.ledger == [put(1500)]
     sent = writing.writes.sent(AZURE.uid)
     assert sent is not None
     assert sent.mbps == 1500
-    assert 1.0 <= sent.age_s < 10
+    assert 0 < sent.age_s <= monotonic() - began
 
 
 async def test_a_second_update_in_the_gap_is_too_early_and_says_when(writing: Writing) -> None:
-    writing.lab.links.rates.update_gap_s = 7.0
+    writing.lab.links.rates.update_gap_s = 25.0
+    began = monotonic()
     await writing.writes.set_rate(AZURE.uid, 1500, allowed)
     with pytest.raises(TooEarly, match="one update per service") as early:
         await writing.writes.set_rate(AZURE.uid, 1000, allowed)
-    assert 6 <= (early.value.wait_s or 0) <= 7
+    assert 25 - (monotonic() - began) <= (early.value.wait_s or 0) <= 25
     sent = writing.writes.sent(AZURE.uid)
     assert sent is not None
     assert sent.mbps == 1500, "what was not taken does not count as sent"
@@ -141,7 +148,8 @@ async def test_only_a_proof_is_not_sent_every_other_fault_is_unknown(
     writing: Writing, fault: str, error: type[InterlockError], written: bool
 ) -> None:
     await writing.writes.vxc(AZURE.uid)  # the token is at hand
-    writing.client.asked.deadline_s = 0.5
+    if fault in {"hang", "slow"}:
+        writing.client.asked.deadline_s = 0.5
     await writing.gate.set(fault)
     with pytest.raises(InterlockError) as caught:
         await writing.writes.set_rate(AZURE.uid, 1500, allowed)
@@ -149,7 +157,7 @@ async def test_only_a_proof_is_not_sent_every_other_fault_is_unknown(
     await writing.gate.set("none")
     assert (writing.writes.sent(AZURE.uid) is None) == (error is not OutcomeUnknown)
     if written:
-        writing.client.asked.deadline_s = 5.0
+        writing.client.asked.deadline_s = PATIENT_S
         await writing.until(lambda seen: seen.rate_limit == 1500, "the change whose answer was lost is recorded")
     assert writing.ledger == ([put(1500)] if written else [])
 
