@@ -48,10 +48,16 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 async def run(
-    api: JsonApi, path: str, params: Mapping[str, str], body: Any = None, deadline_s: float | None = None
+    api: JsonApi,
+    path: str,
+    params: Mapping[str, str],
+    body: Any = None,
+    deadline_s: float | None = None,
+    unknown_for_s: float = UNKNOWN_FOR_S,
 ) -> Any:
     """POST `path`, wait for the operation, return its final JSON.
 
+    A poll that does not find it is no answer for `unknown_for_s` seconds.
     Raises TimedOut after `deadline_s` seconds (default: the API's own), BadReply when the operation failed,
     ForeignPollAddress, and what JsonApi raises.
     """
@@ -61,7 +67,7 @@ async def run(
             started = await api.send("POST", path, params=params, json=body)
             if started.status_code != httpx.codes.ACCEPTED:
                 return api.json(started) if started.content else {}
-            return await _Operation(api, asyncio.get_running_loop().time() + limit).result(started)
+            return await _Operation(api, asyncio.get_running_loop().time() + limit, unknown_for_s).result(started)
     except TimeoutError as error:
         raise TimedOut(
             f"the operation did not end within {limit:g} s",
@@ -73,8 +79,8 @@ async def run(
 class _Operation:
     """An accepted operation, to be done by the loop time `ends`."""
 
-    def __init__(self, api: JsonApi, ends: float) -> None:
-        self._api, self._ends = api, ends
+    def __init__(self, api: JsonApi, ends: float, unknown_for_s: float) -> None:
+        self._api, self._ends, self._unknown_for_s = api, ends, unknown_for_s
 
     async def result(self, started: httpx.Response) -> Any:
         """Its final JSON. The status says when it is done, the location what came of it; either may be missing."""
@@ -113,7 +119,7 @@ class _Operation:
     async def _replies(self, url: str, pause: float | None, *, wait: bool) -> AsyncIterator[httpx.Response]:
         """GET `url` again and again; never sooner than Retry-After, nor faster than a doubling pause."""
         loop, doubling = asyncio.get_running_loop(), FIRST_PAUSE_S
-        unknown_until = loop.time() + UNKNOWN_FOR_S
+        unknown_until: float | None = None  # counted from the first poll that does not find it, however late that comes
         while True:
             if wait:
                 await asyncio.sleep(max(doubling, pause or 0.0))
@@ -122,6 +128,7 @@ class _Operation:
             try:
                 reply = await self._api.send("GET", url)
             except NotFound:
+                unknown_until = unknown_until or loop.time() + self._unknown_for_s
                 if loop.time() >= unknown_until:
                     raise
             except Throttled as error:

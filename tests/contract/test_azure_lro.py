@@ -33,13 +33,13 @@ class Operation:
         self.tokens.append(request.headers["authorization"])
         return self.polls.pop(0)
 
-    async def run(self) -> object:
+    async def run(self, unknown_for_s: float = azure_lro.UNKNOWN_FOR_S) -> object:
         async def fetch() -> Token:
             return Token("token-of-the-test", float("inf"))
 
         api = JsonApi("azure", self.served.address, 30.0, Bearer(fetch))
         try:
-            return await azure_lro.run(api, "/start", {})
+            return await azure_lro.run(api, "/start", {}, unknown_for_s=unknown_for_s)
         finally:
             await api.close()
 
@@ -112,7 +112,14 @@ async def test_an_operation_that_stays_unknown_is_not_found(operation: Operation
     operation.started = accepted(Location="/poll")
     operation.polls = [JSONResponse({"error": {"code": "NotFound"}}, 404)] * 99
     with pytest.raises(NotFound):
-        await operation.run()
+        await operation.run(unknown_for_s=0.2)
+    assert len(operation.polls) < 98, "it is asked again before that is believed"
+
+
+async def test_an_operation_is_not_given_up_after_one_poll_however_late_that_was(operation: Operation) -> None:
+    operation.started = accepted(Location="/poll", Retry_After="0.3")
+    operation.polls = [JSONResponse({"error": {"code": "NotFound"}}, 404), JSONResponse({"value": [5]})]
+    assert await operation.run(unknown_for_s=0.2) == {"value": [5]}
 
 
 async def test_a_throttled_poll_goes_on_within_the_deadline_and_is_told_beyond_it(operation: Operation) -> None:
