@@ -33,6 +33,7 @@ from network.surroundings import ProbeHost
 #: rate than one a second: 1.5 s either way.
 REPORT_S, READ_S = 0.1, 0.2
 FIRST_S = 4.0  # for the first report after a start
+LOOKS = 10  # at a sender that says nothing new, before it is started anew
 
 
 class LongRow(BaseModel):
@@ -114,17 +115,28 @@ class ProbeSource:
 
     async def collect(self) -> Sequence[Observation]:
         """The newest result of every path. Raises Unreachable, BadReply, or what logging in to the host raises."""
-        read_at, rows = await self._prober.latest()
-        age_s = time.monotonic() - read_at
-        if age_s > self._fresh_s:
-            await self._prober.close()
-            raise _silent(f"nothing from the probe sender for {age_s:.1f} s")
-        now = self._clock() - timedelta(seconds=age_s)
+        read_at, rows = await self._newest()
+        now = self._clock() - timedelta(seconds=time.monotonic() - read_at)
         sizes = (self._size(row.path, row.mtu, now) for row in rows if row.mtu is not None)
         return [*(self._observation(row, now) for row in rows), *sizes]
 
     async def close(self) -> None:
         await self._prober.close()
+
+    async def _newest(self) -> Report:
+        """A report that still holds. Where there is none, this process may have stood still: what came is read first.
+
+        Counted in looks and not in seconds, for it may stand still again.
+        """
+        age_s = 0.0
+        for _ in range(LOOKS):
+            report = await self._prober.latest()
+            age_s = time.monotonic() - report[0]
+            if age_s <= self._fresh_s:
+                return report
+            await asyncio.sleep(self.cadence_s)
+        await self._prober.close()
+        raise _silent(f"nothing from the probe sender for {age_s:.1f} s")
 
     def _observation(self, row: ResultRow, at: datetime) -> Observation:
         fact = ProbeResult(
