@@ -15,8 +15,9 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -93,9 +94,8 @@ class FeedSource:
         return None
 
     async def _look(self, feed: Feed) -> list[Observation]:
-        asked_at, began = self._clock(), time.monotonic()
-        why = await _why_not(feed)
-        took_ms = 1000 * (time.monotonic() - began)
+        asked_at = self._clock()
+        why, took_ms = await _asked(feed)
         if not why and took_ms > feed.slow_ms:
             why = f"answered after {took_ms:.0f} ms, more than {feed.slow_ms:g}"
         self._account.look(feed.name, asked_at, ok=not why)
@@ -108,17 +108,28 @@ class FeedSource:
         ]
 
 
-async def _why_not(feed: Feed) -> str:
-    """Why the look was bad; empty when it was answered. Raises Unreachable when this host could not look."""
+async def _asked(feed: Feed) -> tuple[str, float]:
+    """Why the look was bad, empty when it was answered, and its milliseconds. Raises Unreachable when none was made."""
+    began = time.monotonic()
     try:
+        ask = await _prepared(feed)
+        began = time.monotonic()  # what this process must load first is no part of the feed's answer
         async with asyncio.timeout(feed.timeout_s):
-            return await (_http if feed.kind == "http" else _tcp)(feed.address)
+            why = await ask()
     except TimeoutError:
-        return f"no answer within {feed.timeout_s:g} s"
+        why = f"no answer within {feed.timeout_s:g} s"
     except OSError as error:
         if _ours(error):
             raise _not_looked(feed, error) from error
-        return f"no connection ({os.strerror(error.errno) if error.errno else error})"
+        why = f"no connection ({os.strerror(error.errno) if error.errno else error})"
+    return why, 1000 * (time.monotonic() - began)
+
+
+async def _prepared(feed: Feed) -> Callable[[], Awaitable[str]]:
+    """The look itself, with everything at hand that it needs."""
+    if feed.kind == "tcp":
+        return partial(_tcp, feed.address)
+    return partial(_http, feed.address, await _tls(feed.address))
 
 
 async def _tcp(address: str) -> str:
@@ -128,13 +139,13 @@ async def _tcp(address: str) -> str:
     return ""
 
 
-async def _http(address: str) -> str:
+async def _http(address: str, tls: ssl.SSLContext) -> str:
     """A connection of its own for each look: one that is kept would prove that it once could be made."""
     import httpx
 
     try:
         async with (
-            httpx.AsyncClient(verify=await _tls(address), trust_env=False, timeout=LONGEST_S) as client,
+            httpx.AsyncClient(verify=tls, trust_env=False, timeout=LONGEST_S) as client,
             client.stream("GET", address) as reply,
         ):
             return "" if reply.is_success else f"answered {reply.status_code}"

@@ -7,9 +7,12 @@ import json
 import os
 import resource
 import socket
+import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,7 @@ from network.surroundings import Feed
 from tests.sample import NOW, reference
 
 SITE = reference()
+LOADS_S = 0.3
 
 
 def site(*feeds: Feed) -> Site:
@@ -36,8 +40,9 @@ def site(*feeds: Feed) -> Site:
 
 
 def feed(kind: str, address: str, **changed: object) -> Feed:
-    wanted = {"name": "f", "cloud": "azure", "kind": kind, "address": address, "cadence_s": 0.01, "timeout_s": 0.5}
-    return Feed.model_validate(wanted | changed)
+    wanted = {"name": "f", "cloud": "azure", "kind": kind, "address": address, "cadence_s": 0.01}
+    patient = {"timeout_s": 30, "slow_ms": 30_000}
+    return Feed.model_validate(wanted | patient | changed)
 
 
 async def looked(one: Feed, file: Path) -> FeedResult:
@@ -71,18 +76,40 @@ async def serving(status: int, late_s: float = 0.0) -> AsyncIterator[str]:
         (204, 0.0, ""),
         (302, 0.0, "answered 302"),
         (503, 0.0, "answered 503"),
-        (200, 5.0, "no answer within 0.5 s"),
+        (200, 60.0, "no answer within 0.5 s"),
         (200, 0.2, "answered after"),
     ],
 )
 async def test_an_http_feed_is_good_when_it_answers_with_success_in_time(
     tmp_path: Path, status: int, late_s: float, why: str
 ) -> None:
+    limits = {60.0: {"timeout_s": 0.5}, 0.2: {"slow_ms": 150}}.get(late_s, {})
     async with serving(status, late_s) as address:
-        result = await looked(feed("http", address, slow_ms=150 if late_s else 2000), tmp_path / "feeds.json")
+        result = await looked(feed("http", address, **limits), tmp_path / "feeds.json")
     assert result.why.startswith(why)
     assert (result.ok, result.latency_ms is not None) == (not why, not why)
     assert (result.good, result.total, result.hour_good, result.hour_total) == (int(not why), 1, int(not why), 1)
+
+
+class Slow(MetaPathFinder):
+    """A library that takes its time to be loaded."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "httpx":
+            time.sleep(LOADS_S)
+
+
+async def test_what_this_process_must_load_for_a_look_is_no_part_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "httpx", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Slow(), *sys.meta_path])
+    async with serving(200) as address:
+        began = time.monotonic()
+        result = await looked(feed("http", address), tmp_path / "feeds.json")
+        took_ms = 1000 * (time.monotonic() - began)
+    assert result.latency_ms is not None
+    assert result.latency_ms <= took_ms - 1000 * LOADS_S
 
 
 async def test_a_tcp_feed_is_good_when_it_accepts_and_bad_when_it_refuses(tmp_path: Path) -> None:
