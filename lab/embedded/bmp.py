@@ -13,8 +13,8 @@ from lab.embedded import resets
 from lab.embedded.policy import Route
 from lab.embedded.resets import Reset
 from lab.embedded.shows.view import EdgeView, Neighbor
+from lab.ports import Port
 
-ADDRESS = "127.0.0.1"
 DESCRIPTION = "FRRouting 8.4.4"
 STATISTICS_S = 5.0
 #: Counters of FRR 8.4.4: rejected, duplicate withdraws, loops (cluster, path, originator), treat-as-withdraw.
@@ -37,26 +37,31 @@ class BmpSpeaker:
 
     def __init__(self, view: EdgeView) -> None:
         self._view = view
-        self.port = 0
+        self._port = Port()
         self._server: asyncio.Server | None = None
         self._stations: dict[asyncio.StreamWriter, Told] = {}
         self._ticking: asyncio.Task[None] | None = None
         view.world.watchers.append(self.look)
 
+    @property
+    def port(self) -> int:
+        return self._port.number
+
     async def open(self) -> None:
         """Listen; the port is drawn the first time and kept afterwards."""
-        self._server = await asyncio.start_server(self._station, ADDRESS, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._station, sock=self._port.taken())
         self._ticking = asyncio.create_task(self._report(), name=f"bmp of {self._view.router}")
 
-    async def shut(self) -> None:
-        """The router is dead: nobody listens, and stations that were there are cut off."""
+    async def shut(self, *, keep_port: bool = False) -> None:
+        """The router is dead: nobody listens, stations that were there are cut off. `keep_port`: it will live again."""
         server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self._port.shut(keep=keep_port)
         if server is None or self._ticking is None:
             return
         self._ticking.cancel()
         self.cut()
-        server.close()
         await server.wait_closed()
         await asyncio.gather(self._ticking, return_exceptions=True)
 

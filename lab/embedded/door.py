@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from lab.embedded.guard import ACCOUNTS, REFUSED, converse, once
 from lab.embedded.guard import answer as guarded
 from lab.embedded.vty import Vty
+from lab.ports import ADDRESS, Port
 
 if TYPE_CHECKING:
     import asyncssh
 
 SignHostKey = Callable[[str, list[str]], Awaitable[str]]
-ADDRESS = "127.0.0.1"
 
 
 class Door:
@@ -21,11 +21,15 @@ class Door:
 
     def __init__(self, router: str, vty: Vty, user_ca_line: str) -> None:
         self.router = router
-        self.port = 0
         self._vty, self._user_ca = vty, user_ca_line
         self._host_key: Any = None
+        self._port = Port()
         self._listener: asyncssh.SSHAcceptor | None = None
         self._connections: set[asyncssh.SSHServerConnection] = set()
+
+    @property
+    def port(self) -> int:
+        return self._port.number
 
     @property
     def is_open(self) -> bool:
@@ -45,8 +49,7 @@ class Door:
 
         self._listener = await asyncssh.create_server(
             self._server,
-            ADDRESS,
-            self.port,
+            sock=self._port.taken(),
             server_host_keys=[self._host_key],
             process_factory=self._serve,
             encoding=None,
@@ -57,15 +60,16 @@ class Door:
             agent_forwarding=False,
             x11_forwarding=False,
         )
-        self.port = self._listener.get_port()
 
-    async def shut(self) -> None:
-        """The router is dead: nobody listens, and those who were there are cut off."""
+    async def shut(self, *, keep_port: bool = False) -> None:
+        """The router is dead: nobody listens, and those who were there are cut off. `keep_port`: it will live again."""
         listener, self._listener = self._listener, None
         for connection in list(self._connections):
             connection.abort()
         if listener:
             listener.close()
+        self._port.shut(keep=keep_port)
+        if listener:
             await listener.wait_closed()
 
     def _server(self) -> asyncssh.SSHServer:

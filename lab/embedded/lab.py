@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from lab.embedded.bmp import BmpSpeaker
-from lab.embedded.door import ADDRESS, Door, SignHostKey
+from lab.embedded.door import Door, SignHostKey
 from lab.embedded.reflectors import Ways, open_reflectors
 from lab.embedded.shows.view import EdgeView
 from lab.embedded.things import How, Things
@@ -19,6 +19,7 @@ from lab.facts import FarSession
 from lab.feed import feed_app
 from lab.grey import asked
 from lab.ledger import Ledger
+from lab.ports import ADDRESS
 from lab.serve import Served
 from network.inventory import Site
 
@@ -118,8 +119,8 @@ class EmbeddedLab:
                 await door.open()
                 await self._speakers[name].open()
             elif not up and door.is_open:
-                await door.shut()
-                await self._speakers[name].shut()
+                await door.shut(keep_port=True)
+                await self._speakers[name].shut(keep_port=True)
 
     def shape(self, vxc: str, mbps: int) -> None:
         """From now on the VXC carries no more than `mbps`."""

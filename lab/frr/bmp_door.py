@@ -14,6 +14,8 @@ import socket
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+from lab.ports import Port
+
 CLONE_NEWNET = 0x40000000
 NAMESPACES = Path("/run/netns")
 CONNECT_S = 3.0
@@ -25,24 +27,29 @@ class BmpDoor:
 
     def __init__(self, namespace: str, address: str, port: int) -> None:
         self._namespace, self._inside = namespace, (address, port)
-        self.port = 0
+        self._port = Port()
         self._server: asyncio.Server | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._splices: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        return self._port.number
 
     async def open(self) -> None:
         """Listen (again). The port is chosen at the first time."""
         if self._server is None:
             self._thread = ThreadPoolExecutor(1, initializer=_enter, initargs=(self._namespace,))
-            self._server = await asyncio.start_server(self._station, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._station, sock=self._port.taken())
 
-    async def shut(self) -> None:
-        """Refuse: stop listening, end every connection, and leave the namespace."""
+    async def shut(self, *, keep_port: bool = False) -> None:
+        """Refuse: stop listening, end every connection, leave the namespace. `keep_port`: it will be opened again."""
         server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self._port.shut(keep=keep_port)
         if server is None or self._thread is None:
             return
-        server.close()
         splices = list(self._splices)
         for splice in splices:
             splice.cancel()

@@ -19,6 +19,7 @@ from pathlib import Path
 from lab.frr import config, feed
 from lab.frr.shell import run
 from lab.ledger import Ledger
+from lab.ports import Port
 from network.inventory import Site
 
 SignHostKey = Callable[[str, list[str]], Awaitable[str]]
@@ -69,10 +70,14 @@ class Door:
 
     def __init__(self, node: str, namespace: str, folder: Path) -> None:
         self.node, self._namespace, self._folder = node, namespace, folder
-        self.port = 0
+        self._port = Port()
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._sessions: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        return self._port.number
 
     async def prepare(self, ca_line: str, accounts: dict[str, str], sign: SignHostKey, principals: list[str]) -> None:
         """Host key, certificate and sshd_config, in a folder that only root reads."""
@@ -87,17 +92,17 @@ class Door:
     async def open(self) -> None:
         """Listen (again). The port is chosen at the first time."""
         if self._listener is None:
-            listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-            listener.setblocking(False)
-            self._listener, self.port = listener, listener.getsockname()[1]
-            self._accepting = asyncio.create_task(self._accept(listener))
+            self._listener = self._port.taken()
+            self._listener.listen(64)
+            self._accepting = asyncio.create_task(self._accept(self._listener))
 
-    async def shut(self) -> None:
-        """Refuse: stop listening and end every connection that is inside."""
+    async def shut(self, *, keep_port: bool = False) -> None:
+        """Refuse: stop listening and end every connection that is inside. `keep_port`: it will be opened again."""
         if self._accepting:
             self._accepting.cancel()
         if self._listener:
             self._listener.close()
+        self._port.shut(keep=keep_port)
         for session in list(self._sessions):
             session.cancel()
         tasks = [*self._sessions, *([self._accepting] if self._accepting else [])]

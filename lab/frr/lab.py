@@ -300,7 +300,7 @@ class FrrLab:
         for edge in self._topology.edges:
             ways: tuple[Door | BmpDoor, ...] = (self._doors[edge], self._bmp[edge])
             for way in ways:
-                await (way.shut() if edge in dark else way.open())
+                await (way.shut(keep_port=True) if edge in dark else way.open())
         alive = [edge for edge in self._topology.edges if edge not in dark] or list(self._topology.edges)
         gateway = str(self._topology.lan[alive[0]])
         await run("ip", "-n", self._prefix + ONPREM, "route", "replace", "default", "via", gateway)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from connectors.collector import Collector
 from connectors.routers.bmp import bmp_stream
 from lab import bmp
+from lab.ports import Port
 from network.inventory import Site
 from network.observation import BmpFeed, Kind, Observation, SessionHere
 from network.sitefile import load
@@ -40,17 +41,22 @@ class BmpRouter:
     """Accepts stations on loopback: `first` is what each is told, `say` what all are told, `cut` hangs up on them."""
 
     def __init__(self, first: bytes) -> None:
-        self.first, self.port, self.met = first, 0, 0
+        self.first, self.met = first, 0
+        self._port = Port()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._met, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+    @property
+    def port(self) -> int:
+        return self._port.number
 
-    async def shut(self) -> None:
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._met, sock=self._port.taken())
+
+    async def shut(self, *, keep_port: bool = False) -> None:
         if self._server:
             self._server.close()
+            self._port.shut(keep=keep_port)
             self.cut()
             await self._server.wait_closed()
 
@@ -87,16 +93,16 @@ async def accepting(first: bytes) -> AsyncIterator[BmpRouter]:
 
 
 class Polled:
-    """A router's SSH in these tests: its sessions are up, as often as it is asked."""
+    """A router's SSH in these tests: its session is in `state`, as often as it is asked."""
 
     kind, cadence_s, deadline_s = "router", 3600.0, 5.0
 
     def __init__(self, name: str) -> None:
-        self.name, self.polls = name, 0
+        self.name, self.polls, self.state = name, 0, "Established"
 
     async def collect(self) -> Sequence[Observation]:
         self.polls += 1
-        fact = SessionHere("Established", datetime.now(UTC), 2, 3, 100)
+        fact = SessionHere(self.state, datetime.now(UTC), 2, 3, 100)
         sessions = {"edge-1": "er-primary", "edge-2": "er-secondary"}
         name = sessions[self.name]
         return [Observation(Kind.SESSION_HERE, name, fact, self.name, datetime.now(UTC), 3600, "show bgp")]

@@ -45,7 +45,7 @@ async def call(watch_port: int, data: bytes) -> tuple[asyncio.StreamReader, asyn
 
 async def hung_up(reader: asyncio.StreamReader) -> bool:
     """The other side ended the connection."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with contextlib.suppress(OSError):
             return await reader.read() == b""
     return True
@@ -68,7 +68,7 @@ async def test_a_dialled_router_is_up_and_its_peer_down_is_a_snapshot_at_once_an
 async def test_a_cut_connection_is_told_made_anew_and_does_not_touch_the_source() -> None:
     async with dialled(begin()) as (router, watch):
         await watch.until_feed("the feed is up")
-        await router.shut()
+        await router.shut(keep_port=True)
         await watch.until_feed("refused", up=False, words=f"no connection to {at(router)} (Connection refused)")
         assert watch.collector.snapshot.sources["edge-1"].ok
         await router.open()
@@ -198,6 +198,7 @@ async def test_an_embedded_edge_tells_losses_returns_and_routes_as_they_happen()
         things = Things(world)
         things.fail("er-primary", How(silent=True))
         await watch.until("the loss", lambda _: (s := watch.session()) and s.state == "Idle")
+        await watch.until("what SSH says, once it has been asked", lambda _: (s := watch.session()) and s.established)
         polls = watch.routers["edge-1"].polls
         things.heal(None)
         await until(lambda: watch.routers["edge-1"].polls > polls, "its return makes the router be asked")
