@@ -186,4 +186,5 @@ class Writes:
 
     def _readable(self) -> None:
         write = json.loads(self._socket.recv(65536))
-        self._ledger.record(write["pathspace"].removeprefix(self._prefix), write["request"], write["by"])
+        for line in write["lines"]:
+            self._ledger.record(write["pathspace"].removeprefix(self._prefix), line, write["by"])

@@ -25,6 +25,7 @@ from types import ModuleType
 REFUSED = 77
 LONGEST = 16 * 1024
 TIMEOUT_S = 20
+TELL_S = 10
 VTYSH = "/usr/bin/vtysh"
 IP = "/usr/sbin/ip" if os.path.exists("/usr/sbin/ip") else "/sbin/ip"
 RUN = "/var/run/frr"
@@ -143,8 +144,7 @@ def answer(request: str, account: str, pathspace: str, originates: frozenset[str
         return REFUSED, reason.encode() + b"\n"
     if group or command.startswith("clear "):
         status, output = vtysh([command, *lines], pathspace)
-        for line in lines or [command]:
-            tell(pathspace, line, status)
+        tell(pathspace, lines or [command], status)
         return status, output
     if command == "ip -j -s link":
         return execute([IP, "-j", "-s", "link"])
@@ -216,8 +216,7 @@ def be_timer(pathspace: str, name: str) -> int:
     def restore(lines: list[str], command: str) -> bool:
         group = command == "configure terminal"
         status, _ = vtysh([command, *lines] if group else [command], pathspace)
-        for line in lines:
-            tell(pathspace, line, status, f"deadman {name}")
+        tell(pathspace, lines, status, f"deadman {name}")
         return status == 0
 
     module.Spool(timers(pathspace)).watch(name, module.say_ready, restore)
@@ -277,13 +276,16 @@ def execute(argv: list[str]) -> Reply:
     return done.returncode, done.stdout + NOISE.sub(b"", done.stderr)
 
 
-def tell(pathspace: str, request: str, status: int, by: str | None = None) -> None:
-    """Let the lab's ledger know of a write that was tried with success; `by` is who, else the certificate's key id."""
+def tell(pathspace: str, lines: list[str], status: int, by: str | None = None) -> None:
+    """Let the lab's ledger know of a write that was tried with success; `by` is who, else the certificate's key id.
+
+    One word for a whole group: the ledger's queue holds ten, and the lab may be busy.
+    """
     if status:
         return
-    word = json.dumps({"pathspace": pathspace, "request": request, "by": by or credential()})
+    word = json.dumps({"pathspace": pathspace, "lines": lines, "by": by or credential()})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.settimeout(1)
+        channel.settimeout(TELL_S)
         try:
             channel.sendto(word.encode(), os.path.join(os.path.dirname(os.path.abspath(__file__)), "writes"))
         except OSError:  # nobody keeps a ledger now; the router has accepted the write all the same

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.frr import guard
+from lab.frr import doors, guard
+from lab.ledger import Ledger
+from tests.contract.line_router import until
 
 READABLE = [
     "show bgp summary json",
@@ -142,3 +146,18 @@ def test_whatever_the_lists_let_through_is_one_line_without_a_pipe_or_shell_word
         assert not set("|`$&<>\\'\"\n\r\t") & set(text)
     else:
         assert guard.answer(text, "run", "nowhere")[0] == guard.REFUSED
+
+
+async def test_the_ledger_misses_no_line_of_a_large_group_though_the_lab_stands_still(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("installed", doors.install_guard(tmp_path))
+    assert spec is not None
+    assert spec.loader is not None
+    installed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(installed)
+    ledger, lines = Ledger(), [f"ip prefix-list X seq {n} permit 10.10.0.0/17" for n in range(40)]
+    writes = doors.Writes(tmp_path / "writes", "il-1-", ledger)
+    for _ in range(3):  # in the loop's own time: nobody reads meanwhile
+        installed.tell("il-1-edge-1", lines, 0, "alice")
+    await until(lambda: len(ledger.entries) == 3 * len(lines), "every line is in the ledger")
+    assert [(w.where, w.what, w.by) for w in ledger.entries] == [("edge-1", line, "alice") for line in lines] * 3
+    writes.close()
