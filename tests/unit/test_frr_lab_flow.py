@@ -13,7 +13,6 @@ from lab.frr import flow
 from tests.e2e.embedded_lab import until
 
 HERE = "127.0.5.1"
-ASKED = 1  # the epoch of those that only ask whether it listens
 
 
 @pytest.fixture
@@ -21,10 +20,10 @@ def channel() -> Iterator[socket.socket]:
     """A sender's socket, with an echo at HERE that listens."""
     echo = subprocess.Popen([sys.executable, "-I", flow.__file__, "echo", HERE])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(30)
+        channel.connect((HERE, flow.PORT))  # so that an echo that does not listen yet refuses, and at once
         try:
-            channel.settimeout(0.2)
-            until("the echo listens", lambda: listens(channel))
-            channel.settimeout(30)
+            until("the echo listens", lambda: counted(channel, 1, 0))
             yield channel
         finally:
             echo.terminate()
@@ -32,28 +31,22 @@ def channel() -> Iterator[socket.socket]:
 
 
 def send(channel: socket.socket, epoch: int, sequence: int) -> None:
-    channel.sendto(flow.HEAD.pack(epoch, sequence, 0, 0), (HERE, flow.PORT))
+    channel.send(flow.HEAD.pack(epoch, sequence, 0, 0))
 
 
-def listens(channel: socket.socket) -> bool:
-    send(channel, ASKED, 0)
+def counted(channel: socket.socket, epoch: int, sequence: int) -> int | None:
+    """Send one datagram; what the echo had counted when it answered, None when nobody listens."""
     try:
-        return bool(channel.recv(2048))
-    except TimeoutError:
-        return False
-
-
-def answered(channel: socket.socket) -> tuple[int, int, int]:
-    """Epoch and sequence of the next answer, and what the echo had counted; late ones to `listens` are passed over."""
-    while True:
-        epoch, sequence, count, _ = flow.HEAD.unpack_from(channel.recv(2048))
-        if epoch != ASKED:
-            return epoch, sequence, count
+        send(channel, epoch, sequence)
+        theirs, number, count, _ = flow.HEAD.unpack_from(channel.recv(2048))
+    except ConnectionRefusedError:
+        return None
+    assert (theirs, number) == (epoch, sequence), "the answer to another one"
+    return int(count)
 
 
 def test_a_datagram_from_before_the_reset_does_not_begin_the_count_anew(channel: socket.socket) -> None:
-    under_way = (7, 3)
-    for sent in ((7, 0), (7, 1), (7, 2), (8, 0), (8, 1), under_way, (8, 2)):
-        send(channel, *sent)
-    counted = [answered(channel) for _ in range(6)]
-    assert counted == [(7, 0, 1), (7, 1, 2), (7, 2, 3), (8, 0, 1), (8, 1, 2), (8, 2, 3)]
+    assert [counted(channel, 7, n) for n in range(3)] == [1, 2, 3]
+    assert [counted(channel, 8, n) for n in range(2)] == [1, 2]
+    send(channel, 7, 3)  # one that was under way: the next answer is not to it
+    assert counted(channel, 8, 2) == 3
