@@ -11,7 +11,7 @@ from lab.errors import LabError, NoLab, UnknownThing
 from lab.state import LabState, read
 
 #: The slowest request is `down` on real routers: ten daemons' worth of processes to end.
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class LabClient:

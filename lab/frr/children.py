@@ -14,7 +14,7 @@ from lab.frr.errors import FrrLabError
 from lab.frr.namespaces import host_address
 from lab.frr.topology import ONPREM, ONPREM_ADDRESS, Topology
 
-ANSWER_S = 5.0
+ANSWER_S = 20.0
 
 
 class Children:

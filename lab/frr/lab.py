@@ -30,7 +30,7 @@ from network.inventory import Site
 
 READY_S = 60.0
 LOOK_EVERY_S = 0.1
-SWEEP_S = 30.0
+SWEEP_S = 40.0
 EXPECTED_PREFIXES = 2  # each cloud announces two, and so do we
 
 

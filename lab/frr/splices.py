@@ -16,7 +16,7 @@ from lab.frr.shell import run
 from lab.frr.topology import FABRIC, Topology, Wire
 from lab.grey import Grey, Way, way
 
-ANSWER_S = 5.0
+ANSWER_S = 20.0
 
 
 @dataclass(frozen=True)

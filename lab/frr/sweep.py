@@ -25,7 +25,7 @@ PRIVSEP = Path("/run/sshd")
 FRR_FOLDERS = (Path("/etc/frr"), Path("/var/run/frr"), Path("/etc/netns"))
 FRR_SCRATCH = Path("/var/tmp/frr")  # noqa: S108 -- FRR's own crash-log folder, one sub-folder a process
 GRACE_S = 1.0
-KILL_S = 5.0
+KILL_S = 20.0
 
 
 class Owner(TypedDict):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 2.0
+DEADLINE_S = 10.0  # for one that hangs: one that is gone says so at once
 #: A reply ends with three NULs and one byte of status.
 END = b"\0\0\0"
 
@@ -21,7 +21,7 @@ class Vty:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def text(self, command: str) -> str:
-        """The daemon's answer. Raises OSError when it is not there, TimeoutError after 2 s."""
+        """The daemon's answer. Raises OSError when it is not there, TimeoutError after 10 s."""
         async with self._lock:
             try:
                 async with asyncio.timeout(DEADLINE_S):
