@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 
 import asyncssh
 
+from connectors.errors import TimedOut
+from connectors.routers.session import RouterSession
 from connectors.routers.ssh import Login
 
 Answer = tuple[int, str]
@@ -281,6 +283,19 @@ async def listening(router: LineRouter, *, certified_as: str | None = None) -> A
         router.drop()
         server.close()
         await server.wait_closed()
+
+
+async def shown(over: RouterSession, command: str) -> str:
+    """What the router says to a show, once it has: on a busy machine a short deadline may pass before."""
+    texts: list[str] = []
+
+    async def told() -> bool:
+        with suppress(TimedOut):
+            texts.append((await over.show(command)).text)
+        return bool(texts)
+
+    await until_async(told, f"an answer to `{command}`")
+    return texts[0]
 
 
 async def until(met: Callable[[], bool], what: str, within_s: float = 30.0) -> None:

@@ -214,7 +214,7 @@ class Looking:
             found = await self.grey()
             return {name: (grey.kind, grey.leg, grey.direction) for name, grey in found.items()} == wanted
 
-        await until_async(met, what, 25.0)
+        await until_async(met, what, 80.0)
 
     def usual(self, path: str) -> bool:
         probe = self.snapshot.fact(Kind.PROBE, path, ProbeResult)
@@ -224,6 +224,7 @@ class Looking:
         return bool(known and mtu and (mtu.passes, mtu.leg_passes) == (1500, 1500))
 
 
+@pytest.mark.timeout(300)
 async def test_grey_links_are_told_with_leg_and_direction_while_every_session_stays_up(
     lab: EmbeddedLab, authority: Authority
 ) -> None:
@@ -232,7 +233,7 @@ async def test_grey_links_are_told_with_leg_and_direction_while_every_session_st
     async def settled() -> bool:
         return not await looking.grey() and all(looking.usual(path.name) for path in lab.site.paths)
 
-    await until_async(settled, "what is usual is known", 15.0)
+    await until_async(settled, "what is usual is known", 80.0)
     await lab.fail("vxc-azure-a", loss=20, oneway=True)
     await lab.fail("er-secondary", delay_ms=60)
     await lab.fail("vpn-azure-1", delay_ms=90, oneway=True)
@@ -250,10 +251,13 @@ async def test_grey_links_are_told_with_leg_and_direction_while_every_session_st
         },
     )
     assert all(lab.far_session(path.name).established for path in lab.site.paths)
-    sizes = looking.snapshot.fact(Kind.MTU, "aws/dx-2", MtuResult)
-    assert sizes is not None
-    assert sizes.passes == 1300
-    assert sizes.leg_passes in range(1393, 1401)
+
+    async def sizes_are_known() -> bool:
+        await looking.grey()
+        sizes = looking.snapshot.fact(Kind.MTU, "aws/dx-2", MtuResult)
+        return sizes is not None and sizes.passes == 1300 and sizes.leg_passes in range(1393, 1401)
+
+    await until_async(sizes_are_known, "what passes end to end, and on the leg")
     await lab.heal()
     await looking.until("all is well again", {})
     for source in looking.sources:
@@ -298,15 +302,17 @@ async def test_every_path_answers_its_probes_until_it_is_cut(lab: EmbeddedLab) -
     async def all_answer() -> bool:
         return all(result.received >= 3 for result in (await results()).values())
 
+    async def has_its_length() -> bool:
+        rtt = (await results())["azure/er-primary"].rtt_ms
+        return rtt is not None and 3 < rtt < 60
+
     await until_async(all_answer, "all eight paths answer")
-    rtt = (await results())["azure/er-primary"].rtt_ms
-    assert rtt is not None
-    assert 3 < rtt < 60
+    await until_async(has_its_length, "the round trip of the path")
     await lab.fail("vxc-azure-a", silent=True)
 
     async def dead() -> bool:
-        return (await results())["azure/er-primary"].received == 0
+        found = await results()
+        return found["azure/er-primary"].received == 0 and found["aws/dx-1"].received > 0
 
-    await until_async(dead, "the cut path answers no probe")
-    assert (await results())["aws/dx-1"].received > 0
+    await until_async(dead, "the cut path answers no probe, another one does")
     await source.close()
