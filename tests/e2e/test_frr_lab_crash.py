@@ -20,6 +20,7 @@ from network.sitefile import load
 
 pytestmark = [
     pytest.mark.frr,
+    pytest.mark.timeout(300),
 ]
 
 ROOT = Path(__file__).parents[2]
@@ -74,11 +75,13 @@ def until(what: str, holds: Callable[[], bool], within_s: float = 60.0) -> None:
 
 async def test_a_killed_supervisor_takes_its_lab_with_it(tmp_path: Path) -> None:
     supervisor, _, owner = await asyncio.to_thread(up, tmp_path)
-    pids = sweep.processes(sweep.namespaces(owner["id"]))
+    pids = {pid: tick for pid in sweep.processes(sweep.namespaces(owner["id"])) if (tick := sweep.start_tick(pid))}
     assert len(pids) > 30, "ten routers with three daemons each"
     await asyncio.to_thread(kill, supervisor)
     await asyncio.to_thread(until, "nothing left", lambda: not left(owner))
-    assert not [pid for pid in pids if sweep.start_tick(pid)]
+    await asyncio.to_thread(
+        until, "all of them ended", lambda: not [pid for pid, tick in pids.items() if sweep.start_tick(pid) == tick]
+    )
 
 
 async def test_leftovers_of_a_dead_owner_are_swept_by_the_next_lab(tmp_path: Path) -> None:
