@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.embedded_lab import Cli, Document, Observer, cloud
 
-pytestmark = [pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.frr, pytest.mark.vault, pytest.mark.timeout(580)]
 
 AT_REST = {"azure": {"azure/er-primary"}, "aws": {"aws/dx-1"}}
 TUNNELS = {"azure": {"azure/vpn-1", "azure/vpn-2"}, "aws": {"aws/vpn-1", "aws/vpn-2"}}
@@ -79,12 +79,12 @@ def told(cli: Cli, what: str) -> dict[str, dict[str, float]]:
 @pytest.mark.alone
 def test_forced_both_ways_back_together_when_the_vpn_fails_and_put_back_byte_for_byte(cli: Cli) -> None:
     with Observer(cli) as watch:
-        watch.until("a healthy site", ready, 60)
+        watch.until("a healthy site", ready, 90)
         before, plan = {edge: running(edge) for edge in EDGES}, cli.ok("plan", "force-vpn", "cloud=all", "--json").json
         cli.ok("lab", "traffic", "--reset")
 
         forced = run(cli, "force-vpn", "cloud=all", "--change", cli.change(), "--plan-hash", plan["hash"])
-        watch.until("forced: both clouds on their tunnels, both ways", lambda d: on(d, TUNNELS), 20)
+        watch.until("forced: both clouds on their tunnels, both ways", lambda d: on(d, TUNNELS), 90)
         for name, counts in told(cli, "force-vpn").items():
             assert counts["longest_gap_in_ms"] < 1000, (name, counts)
             assert counts["longest_gap_out_ms"] < 1000, (name, counts)
@@ -94,15 +94,15 @@ def test_forced_both_ways_back_together_when_the_vpn_fails_and_put_back_byte_for
                 assert inside(edge, "ip", "route", "show", half) == "", f"{edge} sends {half} to its neighbour"
 
         cli.ok("lab", "fail", "internet")
-        watch.until("the VPN has failed: both directions on private paths", lambda d: on(d, AT_REST), 45)
+        watch.until("the VPN has failed: both directions on private paths", lambda d: on(d, AT_REST), 90)
         told(cli, "the VPN fails")
         cli.heal()
-        watch.until("on the tunnels again", lambda d: on(d, TUNNELS), 60)
+        watch.until("on the tunnels again", lambda d: on(d, TUNNELS), 90)
         told(cli, "the VPN heals")
 
         back = run(cli, "failback", "cloud=all")
         assert back["undo_of"] == forced["run"]
-        watch.until("healthy at rest", ready, 45)
+        watch.until("healthy at rest", ready, 90)
         told(cli, "failback")
     for edge in EDGES:
         left = difflib.unified_diff(before[edge], running(edge), "before", "after", lineterm="")
