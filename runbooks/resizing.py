@@ -13,6 +13,7 @@ from network.verdict import Verdict
 from runbooks.circuits import circuit_of, growth
 from runbooks.proof import Line, line
 from runbooks.scene import CannotPlan, Moment
+from runbooks.standby import Against
 from runbooks.standby import objections as against_survivor
 
 LIVE = "LIVE"
@@ -36,24 +37,24 @@ def refusals(moment: Moment, vxc: Vxc, mbps: int, *, circuit_first: bool = False
     return [*_standing(vxc, seen, mbps), *_port(moment, vxc, mbps), *_far_end(moment, vxc, seen, mbps, circuit_first)]
 
 
-def objections(moment: Moment, vxc: Vxc, mbps: int) -> list[str]:
+def objections(moment: Moment, vxc: Vxc, mbps: int) -> list[Against]:
     """Every reason why the new rate would not do for what is carried, or may be carried. Unknown is a reason."""
     seen = known(moment, vxc)
     if seen is None or mbps >= seen.rate_mbps:
         return []
     load, policy = history(moment, vxc), moment.site.policy
     if load is None:
-        return [f"a week's load of {vxc.name} is unknown"]
+        return [Against(f"a week's load of {vxc.name} is unknown", seen=_told(moment, vxc))]
     found = []
     if load > mbps * policy.resize_p95_pct / 100:
-        found.append(
-            f"{vxc.name} carries {load:.0f} Mbps (p95 of 7 days): more than {policy.resize_p95_pct:g} % of {mbps} Mbps"
-        )
+        words = f"{vxc.name} carries {load:.0f} Mbps (p95 of 7 days)"
+        found.append(Against(f"{words}: more than {policy.resize_p95_pct:g} % of {mbps} Mbps"))
     moves = [move for move in takeovers(moment.site, vxc.port) if move.leaving.vxc == vxc.name]
     if not moves:
-        found.append(f"no other private path could take what {vxc.name} carries")
+        found.append(Against(f"no other private path could take what {vxc.name} carries"))
     for move in moves:
-        found += [f"{move.survivor.name} could not take over: {why}" for why in against_survivor(moment, move)]
+        why = f"{move.survivor.name} could not take over"
+        found += [Against(f"{why}: {each.words}", each.seen) for each in against_survivor(moment, move)]
         found += _as_survivor(moment, vxc, move, load, mbps)
     return found
 
@@ -116,6 +117,11 @@ def history(moment: Moment, vxc: Vxc) -> float | None:
     return load.p95_mbps if load and load.days >= LEAST_DAYS else None
 
 
+def _told(moment: Moment, vxc: Vxc) -> bool:
+    """A history is there, if a short one: that is seen, and stays so for days."""
+    return moment.snapshot.fresh(Kind.LOAD, vxc.name, Load, moment.now) is not None
+
+
 def _not_in_place(vxc: Vxc, mbps: int) -> str:
     return (
         f"{vxc.name} ends on an AWS hosted connection, whose speed is fixed when it is ordered: it cannot be resized in"
@@ -170,14 +176,15 @@ def _far_end(moment: Moment, vxc: Vxc, seen: FabricVxc, mbps: int, circuit_first
         yield f"{mbps} Mbps is above what {circuit} takes, {seen.max_mbps} Mbps"
 
 
-def _as_survivor(moment: Moment, vxc: Vxc, move: Takeover, load: float, mbps: int) -> Iterator[str]:
+def _as_survivor(moment: Moment, vxc: Vxc, move: Takeover, load: float, mbps: int) -> Iterator[Against]:
     """With the lower rate the VXC must still be able to take over from the other path."""
     other = moment.site.vxc(str(move.survivor.vxc))
     theirs, limit = history(moment, other), moment.site.policy.survivor_p95_pct
     if theirs is None:
-        yield f"a week's load of {other.name} is unknown: what {vxc.name} may have to take over cannot be said"
+        words = f"a week's load of {other.name} is unknown: what {vxc.name} may have to take over cannot be said"
+        yield Against(words, seen=_told(moment, other))
     elif load + theirs > mbps * limit / 100:
-        yield (
+        yield Against(
             f"without {move.survivor.name}, {vxc.name} would carry {load + theirs:.0f} of {mbps} Mbps (p95):"
             f" more than {limit:g} %"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from network.carriage import holds
@@ -15,14 +16,30 @@ from network.verdict import Verdict
 from runbooks.proof import Line, line, no_ot_overlap
 from runbooks.scene import Moment
 
+#: A path with such a verdict is not known now: a poll that is late says so too, and is made good by the next one.
+HIDDEN = frozenset({Verdict.UNKNOWN, Verdict.STALE})
 
-def objections(moment: Moment, move: Takeover) -> list[str]:
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """A reason against a survivor. `seen` is False where it is none but that something is not known."""
+
+    words: str
+    seen: bool = True
+
+
+def only_hidden(reasons: Sequence[Against]) -> bool:
+    """Nothing is seen against it, and not everything is known: it may be known any moment."""
+    return bool(reasons) and not any(each.seen for each in reasons)
+
+
+def objections(moment: Moment, move: Takeover) -> list[Against]:
     """Every reason why the survivor may not be relied on. What is not known is a reason too."""
     health = moment.health
     survivor = health.path(move.survivor.name)
     return [
         *_not_up(survivor),
-        *too_young(moment, move.survivor, moment.now),
+        *_too_young(moment, move.survivor),
         *_not_covering(moment, move.survivor),
         *_not_held_here(moment, move),
         *_not_announced(moment, move),
@@ -33,9 +50,10 @@ def objections(moment: Moment, move: Takeover) -> list[str]:
     ]
 
 
-def _not_up(survivor: PathHealth) -> Iterable[str]:
+def _not_up(survivor: PathHealth) -> Iterable[Against]:
     if survivor.verdict is not Verdict.UP:
-        yield f"{survivor.name} is {survivor.verdict.value}: {survivor.why}"
+        words = f"{survivor.name} is {survivor.verdict.value}: {survivor.why}"
+        yield Against(words, seen=survivor.verdict not in HIDDEN)
 
 
 def too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
@@ -48,38 +66,58 @@ def too_young(moment: Moment, path: Path, now: datetime) -> Iterable[str]:
         yield f"{path.session} is established for {age:.0f} s; policy.established_min_s asks {least:g}"
 
 
-def _not_covering(moment: Moment, path: Path) -> Iterable[str]:
+def _too_young(moment: Moment, path: Path) -> Iterable[Against]:
+    here = moment.snapshot.fresh(Kind.SESSION_HERE, path.session, SessionHere, moment.now)
+    for words in too_young(moment, path, moment.now):
+        yield Against(words, seen=here is not None)
+
+
+def _not_covering(moment: Moment, path: Path) -> Iterable[Against]:
     """The router that must use the standby really holds each prefix over it."""
-    missing = [
-        str(p.prefix) for p in moment.site.cloud(path.cloud).prefixes if over(moment, path, str(p.prefix)) is None
-    ]
+    router, prefixes = moment.site.session(path.session).router, _prefixes(moment, path.cloud)
+    missing = [prefix for prefix in prefixes if over(moment, path, prefix) is None]
     if missing or not holds(moment.view, path):
-        yield f"{moment.site.session(path.session).router} holds no route over {path.name} for {', '.join(missing)}"
+        words = f"{router} holds no route over {path.name} for {', '.join(missing)}"
+        yield Against(words, seen=_read(moment, router, prefixes))
 
 
-def _not_held_here(moment: Moment, move: Takeover) -> Iterable[str]:
+def _not_held_here(moment: Moment, move: Takeover) -> Iterable[Against]:
     """The router that loses its path must hold what takes over: a route by the other router that will win."""
     here, there = (moment.site.session(path.session).router for path in (move.leaving, move.survivor))
-    prefixes = [str(p.prefix) for p in moment.site.cloud(move.cloud).prefixes]
+    prefixes = _prefixes(moment, move.cloud)
     missing = [prefix for prefix in prefixes if not _wins_inside(moment, here, prefix)]
     if here != there and missing:
-        yield f"{here} holds no route by {there} for {', '.join(missing)}: it would not leave its own port"
+        words = f"{here} holds no route by {there} for {', '.join(missing)}: it would not leave its own port"
+        yield Against(words, seen=_read(moment, here, prefixes))
+
+
+def _prefixes(moment: Moment, cloud: str) -> list[str]:
+    return [str(each.prefix) for each in moment.site.cloud(cloud).prefixes]
+
+
+def _read(moment: Moment, router: str, prefixes: Iterable[str]) -> bool:
+    """What the router holds for all of them is known."""
+    return None not in [_routes(moment, router, prefix) for prefix in prefixes]
+
+
+def _routes(moment: Moment, router: str, prefix: str) -> Routes | None:
+    return moment.snapshot.fresh(Kind.ROUTES, f"{router} {prefix}", Routes, moment.now)
 
 
 def _wins_inside(moment: Moment, router: str, prefix: str) -> bool:
-    routes = moment.snapshot.fresh(Kind.ROUTES, f"{router} {prefix}", Routes, moment.now)
+    routes = _routes(moment, router, prefix)
     least = moment.site.policy.drain_local_pref
     held = routes.paths if routes else ()
     return any(r.valid and r.internal and r.local_pref is not None and r.local_pref > least for r in held)
 
 
-def _not_announced(moment: Moment, move: Takeover) -> Iterable[str]:
+def _not_announced(moment: Moment, move: Takeover) -> Iterable[Against]:
     """What only the drained session announces would have no way back."""
     ours, theirs = _announced(moment, move.leaving), _announced(moment, move.survivor)
     if theirs is None:
-        yield f"what {move.survivor.session} advertises is unknown"
+        yield Against(f"what {move.survivor.session} advertises is unknown", seen=False)
     elif missing := sorted((ours or frozenset()) - theirs):
-        yield f"{move.survivor.session} does not advertise {', '.join(missing)}: no way back over it"
+        yield Against(f"{move.survivor.session} does not advertise {', '.join(missing)}: no way back over it")
 
 
 def _announced(moment: Moment, path: Path) -> frozenset[str] | None:
@@ -89,53 +127,54 @@ def _announced(moment: Moment, path: Path) -> frozenset[str] | None:
     return frozenset(route.prefix for route in sent.routes if route.prefix in ours) if sent else None
 
 
-def _overlapping(moment: Moment, health: SiteHealth) -> Iterable[str]:
+def _overlapping(moment: Moment, health: SiteHealth) -> Iterable[Against]:
     overlap = no_ot_overlap(health, moment.view)
     if not overlap["ok"]:
-        yield f"OT ranges: {overlap['now']}"
+        yield Against(f"OT ranges: {overlap['now']}", seen=overlap["ok"] is False)
 
 
-def _too_full(moment: Moment, move: Takeover) -> Iterable[str]:
+def _too_full(moment: Moment, move: Takeover) -> Iterable[Against]:
     loads = [moment.snapshot.fresh(Kind.LOAD, str(p.vxc), Load, moment.now) for p in (move.leaving, move.survivor)]
     if None in loads:
-        yield f"the load history of {move.leaving.vxc} or {move.survivor.vxc} is unknown"
+        yield Against(f"the load history of {move.leaving.vxc} or {move.survivor.vxc} is unknown", seen=False)
         return
     together = sum(load.p95_mbps for load in loads if load)
     rate, limit = moment.site.rate_mbps(move.survivor), moment.site.policy.survivor_p95_pct
     if together > rate * limit / 100:
-        yield f"{move.survivor.name} would carry {together:.0f} of {rate} Mbps (p95): more than {limit:g} %"
+        yield Against(f"{move.survivor.name} would carry {together:.0f} of {rate} Mbps (p95): more than {limit:g} %")
 
 
-def _preference(moment: Moment, move: Takeover) -> Iterable[str]:
+def _preference(moment: Moment, move: Takeover) -> Iterable[Against]:
     """A hub that does not prefer ExpressRoute, or may not, would not come back the way this plan says."""
     side = moment.site.cloud(move.cloud).azure
     if side is None:
         return
     known = moment.snapshot.fresh(Kind.HUB_PREFERENCE, move.cloud, HubPreference, moment.now)
     if known is None:
-        yield f"the routing preference of {side.hub} is unknown"
+        yield Against(f"the routing preference of {side.hub} is unknown", seen=False)
     elif known.preference != "ExpressRoute":
-        yield f"{side.hub} prefers {known.preference}: a longer path over ExpressRoute would not move the way back"
+        words = f"{side.hub} prefers {known.preference}: a longer path over ExpressRoute would not move the way back"
+        yield Against(words)
 
 
-def _left_alone(moment: Moment, health: SiteHealth, move: Takeover) -> Iterable[str]:
-    """What would be left when the drained port is really taken away."""
+def _left_alone(moment: Moment, health: SiteHealth, move: Takeover) -> Iterable[Against]:
+    """What would be left when the drained port is really taken away; a path that is not known may be left too."""
     port = moment.site.vxc(str(move.leaving.vxc)).port
     gone = {path.name for path in moment.site.paths_on_port(port)}
-    left = [
-        p.path for p in health.paths if p.path.cloud == move.cloud and p.name not in gone and usable(moment.view, p)
-    ]
+    others = [path for path in health.paths if path.path.cloud == move.cloud and path.name not in gone]
+    left, seen = [p.path for p in others if usable(moment.view, p)], not any(p.verdict in HIDDEN for p in others)
     if not left:
-        yield f"{move.cloud} would be left without any usable path"
+        yield Against(f"{move.cloud} would be left without any usable path", seen)
     elif shared := dark_after_loss_of(moment.site, left):
         names = ", ".join(shared)
-        yield f"{move.cloud} would be left with one failure domain ({names}): that needs a recorded decision"
+        words = f"{move.cloud} would be left with one failure domain ({names}): that needs a recorded decision"
+        yield Against(words, seen)
 
 
 def over(moment: Moment, path: Path, prefix: str) -> RoutePath | None:
     """The route to a prefix that the path's router holds over the path, chosen or not."""
     session = moment.site.session(path.session)
-    routes = moment.snapshot.fresh(Kind.ROUTES, f"{session.router} {prefix}", Routes, moment.now)
+    routes = _routes(moment, session.router, prefix)
     held = routes.paths if routes else ()
     return next((route for route in held if route.valid and route.peer == str(session.peer)), None)
 

@@ -15,6 +15,7 @@ from runbooks.model import StepDef
 from runbooks.proof import LOOK_S, line
 from runbooks.resizing import known, objections, refusals
 from runbooks.scene import Compiled, Moment, Scene, moment_of
+from runbooks.standby import only_hidden
 from runbooks.steady import kept_up, up_since
 
 
@@ -45,16 +46,18 @@ class ResizeFits:
         )
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
-        """Answers at once, except while something has not been seen: a console that has just started looks first."""
+        """Answers at once what it sees; while something is only not known, never seen or too old, it looks on."""
         vxc, mbps = scene.site.vxc(step.args["vxc"]), int(step.args["mbps"])
         deadline = scene.now() + timedelta(seconds=step.timeout_s)
         while True:
             moment = moment_of(scene)
             steady = _steady(moment, step)
             refused = refusals(moment, vxc, mbps, circuit_first=bool(step.args.get("circuit_first")))
-            against = [*refused, *objections(moment, vxc, mbps), *_dropped(step, steady)]
+            objected = objections(moment, vxc, mbps)
+            against = [*refused, *(each.words for each in objected), *_dropped(step, steady)]
             left_s = (deadline - moment.now).total_seconds()
-            if not against or left_s <= 0 or (steady is not None and known(moment, vxc) is not None):
+            hidden = steady is None or known(moment, vxc) is None or (steady and not refused and only_hidden(objected))
+            if not against or left_s <= 0 or not hidden:
                 break
             await scene.newer(moment.snapshot.revision, min(LOOK_S, left_s))
         wanted = str(step.args["wanted"])

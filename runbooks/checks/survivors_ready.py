@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 
 from pydantic import BaseModel, ConfigDict
 
 from network.takeover import Takeover, takeovers
-from network.verdict import Verdict
 from runbooks.declares import Declaration
 from runbooks.effects import Finding
 from runbooks.model import StepDef
 from runbooks.proof import LOOK_S, line
 from runbooks.scene import CannotPlan, Compiled, Moment, Scene, moment_of
-from runbooks.standby import objections
+from runbooks.standby import Against, objections, only_hidden
 
 
 class Args(BaseModel):
@@ -41,27 +41,22 @@ class SurvivorsReady:
         )
 
     async def check(self, scene: Scene, step: StepDef) -> Finding:
-        """Answers at once, except while something has never been seen: a console that has just started looks first."""
+        """Answers at once what it sees; while something is only not known, never seen or too old, it looks on."""
         deadline = scene.now() + timedelta(seconds=step.timeout_s)
         moves = takeovers(scene.site, step.args["port"])
         while True:
             moment = moment_of(scene)
             found = {move: objections(moment, move) for move in moves}
             left_s = (deadline - moment.now).total_seconds()
-            if not any(found.values()) or left_s <= 0 or not _unseen(moment, moves):
+            if left_s <= 0 or not only_hidden([*chain.from_iterable(found.values())]):
                 return _finding(found)
             await scene.newer(moment.snapshot.revision, min(LOOK_S, left_s))
 
 
-def _unseen(moment: Moment, moves: Sequence[Takeover]) -> bool:
-    clouds = {move.cloud for move in moves}
-    return any(p.verdict is Verdict.UNKNOWN for p in moment.health.paths if p.path.cloud in clouds)
-
-
-def _finding(found: Mapping[Takeover, Sequence[str]]) -> Finding:
-    lines = [
-        line(f"{move.cloud} standby", (ready := f"{move.survivor.name} ready"), "; ".join(all_) or ready, ok=not all_)
-        for move, all_ in found.items()
-    ]
-    reasons = [f"{move.cloud}: {reason}" for move, all_ in found.items() for reason in all_]
+def _finding(found: Mapping[Takeover, Sequence[Against]]) -> Finding:
+    lines, reasons = [], []
+    for move, against in found.items():
+        words, ready = [each.words for each in against], f"{move.survivor.name} ready"
+        lines.append(line(f"{move.cloud} standby", ready, "; ".join(words) or ready, ok=not words))
+        reasons += [f"{move.cloud}: {each}" for each in words]
     return Finding(ok=bool(found) and not reasons, reason="; ".join(reasons), evidence={"expected": lines})

@@ -244,9 +244,34 @@ async def test_an_old_figure_is_as_good_as_none(kind: Kind, name: str, said: str
     scene.blind = lambda item: item.key == (kind, name)
     scene.clock += timedelta(seconds=5)
     scene.look()
+    began = scene.clock
     found = await SurvivorsReady().check(scene, step)
     assert found.ok is False
     assert said in found.reason
+    assert scene.clock - began == timedelta(seconds=step.timeout_s), "it may be known any moment"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Kind.ADVERTISED, "er-secondary"),
+        (Kind.LOAD, "vxc-azure-b"),
+        (Kind.HUB_PREFERENCE, "azure"),
+        (Kind.ROUTES, "edge-1 10.50.0.0/16"),
+        (Kind.SESSION_HERE, "dx-2"),
+        (Kind.PROBE, "aws/dx-2"),
+    ],
+)
+async def test_a_poll_that_is_late_is_waited_for(kind: Kind, name: str) -> None:
+    scene = LittleScene()
+    step = steps(scene.plan())["survivors"]
+    late = scene.clock + timedelta(seconds=8)
+    scene.blind = lambda item: item.key == (kind, name) and scene.clock < late
+    scene.clock += timedelta(seconds=5)
+    scene.look()
+    found = await SurvivorsReady().check(scene, step)
+    assert found.ok is True, found.reason
+    assert scene.clock == late
 
 
 async def test_what_has_never_been_seen_is_looked_for_before_it_is_refused() -> None:
