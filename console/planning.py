@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from runbooks.parameters import bound
 from runbooks.plan import Plan, compile_plan
 from runbooks.relied import moved_since
 from runbooks.rescue import may_rescue
-from runbooks.scene import Moment, Undoing, moment_of
+from runbooks.scene import CannotPlan, Moment, Scene, Undoing, moment_of
 
 #: How long a plan waits for routers that have not answered lately, in seconds.
 LOOK_S = 10.0
@@ -47,8 +48,13 @@ class Planner:
         chosen = found(book)
         if may_rescue(chosen):
             await self._judged(0 if rescue else 1)
-        moment = await self._moment(chosen, parameters, await self._undoing(chosen, parameters))
-        return compile_plan(chosen, parameters, moment, self._site_text)
+        first = await self._moment(chosen, parameters, await self._undoing(chosen, parameters))
+        async for moment in moments(self._scene, first):
+            try:
+                return compile_plan(chosen, parameters, moment, self._site_text)
+            except CannotPlan as reasons:
+                refusal = reasons
+        raise refusal
 
     async def moved(self, definition: Mapping[str, Any], begun: Sequence[str]) -> list[str]:
         """What a frozen plan covers and is not as it was, in words: the same book is compiled again, now.
@@ -58,8 +64,11 @@ class Planner:
         if not definition.get("covered"):
             return []
         book = parse(definition["text"], f"{definition['book']}.yaml")
-        moment = await self._moment(book, definition["parameters"])
-        return moved_since(definition, book, moment, self._site_text, begun)
+        found: list[str] = []
+        async for moment in moments(self._scene, await self._moment(book, definition["parameters"])):
+            if not (found := moved_since(definition, book, moment, self._site_text, begun)):
+                break
+        return found
 
     @property
     def _site_text(self) -> str:
@@ -116,3 +125,20 @@ class Planner:
             return None
         parameters = bound(book, given, self._watch.site)
         return in_place(book.undoes, parameters, await self._journal.runs())
+
+
+async def moments(scene: Scene, moment: Moment) -> AsyncIterator[Moment]:
+    """The moment, then newer ones while a source has not had its first say, for LOOK_S at most.
+
+    A console that has just started must not refuse for what it would know a second later.
+    """
+    deadline = scene.now() + timedelta(seconds=LOOK_S)
+    yield moment
+    while _awaited(moment.snapshot) and (left_s := (deadline - scene.now()).total_seconds()) > 0:
+        snapshot = await scene.newer(moment.snapshot.revision, left_s)
+        moment = replace(moment, snapshot=snapshot, now=scene.now())
+        yield moment
+
+
+def _awaited(snapshot: Snapshot) -> bool:
+    return any(source.last_ok is None and source.error is None for source in snapshot.sources.values())
