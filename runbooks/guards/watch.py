@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from runbooks.effects import Finding, Reading, named
@@ -13,6 +14,7 @@ from runbooks.model import GuardDef
 from runbooks.scene import Scene, moment_of
 from runbooks.view import RunView
 
+BASELINE_S = 5.0  # for a baseline that is not known: within its asker's patience
 SAMPLE_S = 1.0  # between two samples: sources answer at their own times, and ten snapshots a second are one look
 
 
@@ -30,7 +32,14 @@ class GuardWatch:
         return {guard.label: _judged(facts, guard) for guard in guards}
 
     async def baseline(self, view: RunView) -> Finding:
-        return baseline(Facts(moment_of(self._scene), self._definition, view))
+        """Look on while it is only not known: between two polls a figure may be too old for a moment."""
+        ends = self._scene.now() + timedelta(seconds=BASELINE_S)
+        while True:
+            moment = moment_of(self._scene)
+            found, left_s = baseline(Facts(moment, self._definition, view)), (ends - moment.now).total_seconds()
+            if found.ok is not None or left_s <= 0:
+                return found
+            await self._scene.newer(moment.snapshot.revision, min(SAMPLE_S, left_s))
 
 
 class Pace:

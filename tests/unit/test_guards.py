@@ -32,6 +32,7 @@ from runbooks.effects import Reading
 from runbooks.guards.baseline import baseline
 from runbooks.guards.facts import Facts
 from runbooks.guards.registry import GUARDS, UnfitGuard, exact
+from runbooks.guards.watch import BASELINE_S, GuardWatch
 from runbooks.hysteresis import Tally
 from runbooks.model import Event, StepDef
 from runbooks.scene import Moment
@@ -400,3 +401,22 @@ def test_after_n_good_samples_it_is_clear_and_after_n_blind_ones_unknown(
         for sample in [*samples, *[kind] * (k + more)]:
             tally.add(sample)
         assert tally.state == state
+
+
+@pytest.mark.parametrize(("late_s", "proven"), [(0, True), (3, True), (1000, None)])
+async def test_a_baseline_that_is_not_known_for_a_moment_is_looked_at_again(late_s: int, proven: bool | None) -> None:
+    """A poll that is late must not leave a harmful move in place."""
+    scene, late = LittleScene(), timedelta(seconds=late_s)
+    scene.clock = began = scene.clock + timedelta(seconds=5)
+    scene.blind = lambda item: item.key in blind("azure/er-primary") and scene.clock < began + late
+    scene.look()
+    found = await GuardWatch(scene, DEFINITION).baseline(run("azure"))
+    assert found.ok is proven, found.reason
+    assert scene.clock - began == min(late, timedelta(seconds=BASELINE_S))
+
+
+async def test_a_baseline_that_is_seen_to_be_no_better_is_said_at_once() -> None:
+    scene = LittleScene(facts=[down("er-primary")])
+    found = await GuardWatch(scene, DEFINITION).baseline(run("azure"))
+    assert found.ok is False
+    assert scene.clock == NOW
