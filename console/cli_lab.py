@@ -50,7 +50,7 @@ def lab_fail(
     delay: Annotated[float | None, typer.Option("--delay", help="Grey: milliseconds more, each way.")] = None,
     mtu: Annotated[int | None, typer.Option("--mtu", help="Grey: larger packets vanish (bytes).")] = None,
     fault: Annotated[
-        str | None, typer.Option("--fault", help="down, hang, slow, 429, 500, garbage, lost-answer, sealed.")
+        str | None, typer.Option("--fault", help="down, hang, slow, 429, 500, garbage, lost-answer, storm, sealed.")
     ] = None,
 ) -> None:
     """Break a thing of the network, or a system with --fault. Grey words leave every session up."""

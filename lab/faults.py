@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from lab.errors import UnknownThing
 from lab.serve import Served
 
-FAULTS = ("none", "down", "hang", "slow", "429", "500", "garbage", "lost-answer", "sealed")
+FAULTS = ("none", "down", "hang", "slow", "429", "500", "garbage", "lost-answer", "storm", "sealed")
 #: A POST may be a login or a question: only these lose their answer.
 WRITES = frozenset({"PUT", "PATCH", "DELETE"})
 SLOW_S = 8.0
@@ -35,7 +35,8 @@ class FaultGate:
     hung is never carried out, its connection is reset when the fault ends. slow: answers after `slow_s`, and a
     write is carried out even when its caller has given up by then. 429 (with Retry-After) and 500: the
     system's own error envelope, by `refuse`. garbage: 200 with HTML. lost-answer: a write (PUT, PATCH, DELETE)
-    is carried out and every connection reset before the answer. sealed: passes, after `seal(True)`; only for
+    is carried out and every connection reset before the answer. storm: passes; from its first write on, which is
+    carried out and answered, it is 429. sealed: passes, after `seal(True)`; only for
     the system that has a seal. A change takes effect at once, also on kept-alive connections.
     """
 
@@ -99,6 +100,10 @@ class FaultGate:
         if fault == "lost-answer" and scope.get("method") in WRITES:
             await self._app(scope, receive, _nowhere)
             self._served.drop()
+            return
+        if fault == "storm" and scope.get("method") in WRITES:
+            self.fault = "429"
+            await self._app(scope, receive, send)
             return
         answer = self._wrong_answer(fault, Request(scope, receive))
         await (answer or self._app)(scope, receive, send)

@@ -19,7 +19,7 @@ from lab.state import LabState, lab_folder, read
 
 #: Real routers need up to 20 s to establish every session; the rest is starting processes on a busy machine.
 UP_DEADLINE_S = 60.0
-_FAULTS = ("down", "hang", "slow", "429", "500", "garbage", "lost-answer", "sealed")
+_FAULTS = ("down", "hang", "slow", "429", "500", "garbage", "lost-answer", "storm", "sealed")
 
 
 def up(*, routers: str, detach: bool) -> Exit:

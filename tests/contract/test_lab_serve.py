@@ -23,7 +23,7 @@ def refuse(request: Request, status: int) -> Response:
 class Counted:
     def __init__(self) -> None:
         self.writes = 0
-        self.app = Starlette(routes=[Route("/", self.answer, methods=["GET", "POST"])])
+        self.app = Starlette(routes=[Route("/", self.answer, methods=["GET", "POST", "PUT"])])
 
     async def answer(self, request: Request) -> Response:
         body = await request.body()
@@ -182,6 +182,19 @@ async def test_refusals_use_the_systems_own_envelope(gate: FaultGate, client: ht
     answer = await client.get("/")
     assert (answer.status_code, answer.json()) == (status, {"refused": status})
     assert answer.headers.get("Retry-After") == ("2" if status == 429 else None)
+    await gate.set("none")
+    assert (await client.get("/")).status_code == 200
+
+
+async def test_a_storm_begins_with_the_first_write_which_is_taken(
+    gate: FaultGate, client: httpx.AsyncClient, counted: Counted
+) -> None:
+    await gate.set("storm")
+    assert (await client.get("/")).status_code == 200
+    assert (await client.put("/", content=b"write")).json() == {"ok": True, "writes": 1}
+    assert (await client.get("/")).status_code == 429
+    assert (await client.put("/", content=b"write")).status_code == 429
+    assert counted.writes == 1
     await gate.set("none")
     assert (await client.get("/")).status_code == 200
 

@@ -68,7 +68,7 @@ def test_status_names_process_routers_and_what_is_broken(cli: Cli) -> None:
         (("heal", "er-primry"), "did you mean 'er-primary'?"),
         (("fail", "azzure", "--fault", "down"), "did you mean 'azure'?"),
         (("fail", "azure", "--fault", "sealed"), "possible:"),
-        (("fail", "azure", "--fault", "dwn"), "allowed: down, hang, slow, 429, 500, garbage, lost-answer, sealed"),
+        (("fail", "azure", "--fault", "dwn"), "allowed: down, hang, slow, 429, 500, garbage, lost-answer, storm"),
         (("change", "new", "--ci", "prot-a"), "did you mean 'port-a'?"),
         (("change", "new", "--state", "implementt"), "did you mean 'implement'?"),
         (("change", "show", "CHG9999999"), "CHG9999999"),

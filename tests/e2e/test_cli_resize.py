@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.client import LabClient
-from tests.e2e.embedded_lab import Cli, Result, lab_up, until
+from tests.e2e.embedded_lab import Cli, Result, lab_up
 
-pytestmark = pytest.mark.vault
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
 
 AZURE_A = "aaaaaaa2-0002-4000-8000-00000000000a"
 
@@ -32,7 +31,7 @@ def put(mbps: int) -> str:
 
 def puts(cli: Cli) -> list[str]:
     """What the fabric took, by the run's own credential alone."""
-    writes = [write for write in LabClient(cli.lab_folder).call("ledger")["writes"] if write["where"] == "megaport"]
+    writes = [write for write in cli.ledger() if write["where"] == "megaport"]
     assert {write["by"] for write in writes} <= {"lab-megaport-run"}
     return [write["what"] for write in writes]
 
@@ -88,7 +87,7 @@ def test_up_and_back_are_one_update_each_and_the_same_plan_could_be_made_again(c
 
 def test_a_lost_answer_is_looked_at_and_not_sent_again(cli: Cli, change: str) -> None:
     before = puts(cli)
-    cli.ok("lab", "fail", "megaport", "--fault", "lost-answer")
+    cli.ask_lab("fail", thing="megaport", fault="lost-answer")
     try:
         result = resize(cli, change, 1200)
     finally:
@@ -104,20 +103,19 @@ def test_the_circuit_goes_up_first_and_a_storm_of_429_then_holds_undoes_nothing_
 
     The last one: a circuit never goes down again, in this lab neither.
     """
-    before, lab = puts(cli), LabClient(cli.lab_folder)
+    before = puts(cli)
     waits = resize(cli, change, 2500)
     assert waits.code == 6, waits.out + waits.err
     run = waits.json["run"]
     assert circuits(cli) == [], "one person alone raises nothing"
     cli.ok("approve", run, "approve-circuit", "--as", "bob")
-    running = cli.start("resume", run, "--write", "--yes", "--json")
-    until("the update is taken", lambda: puts(cli) == [*before, put(2500)], 60.0)
-    lab.call("fail", thing="megaport", fault="429")
-    assert circuits(cli) == [(5000, "azure/creds/operator")], "it went up first, by a credential of its own"
-    out, err = running.communicate(timeout=90)
-    assert running.returncode == 6, out + err
-    asked = json.loads(out)["question"]
+    cli.ask_lab("fail", thing="megaport", fault="storm")
+    resumed = cli.run("resume", run, "--write", "--yes", "--json", timeout_s=120)
+    assert resumed.code == 6, resumed.out + resumed.err
+    asked = resumed.json["question"]
     assert (asked["step"], asked["kind"]) == ("rate", "verify.timeout")
+    assert order(cli)[-2:] == ["azure", "megaport"], "the circuit went up first"
+    assert circuits(cli) == [(5000, "azure/creds/operator")], "by a credential of its own"
     assert puts(cli) == [*before, put(2500)], "a 429 never moves anything"
     cli.heal()
     back = cli.run("rollback", run, "--write", "--yes", "--json")
@@ -127,7 +125,12 @@ def test_the_circuit_goes_up_first_and_a_storm_of_429_then_holds_undoes_nothing_
     assert circuits(cli) == [(5000, "azure/creds/operator")]
 
 
+def order(cli: Cli) -> list[str]:
+    """Which systems took something, oldest first."""
+    return [write["where"] for write in cli.ledger() if write["where"] in {"azure", "megaport"}]
+
+
 def circuits(cli: Cli) -> list[tuple[int, str]]:
     """What Azure took, and by whose credential."""
-    writes = [write for write in LabClient(cli.lab_folder).call("ledger")["writes"] if write["where"] == "azure"]
+    writes = [write for write in cli.ledger() if write["where"] == "azure"]
     return [(json.loads(write["what"].split(maxsplit=2)[2])["bandwidthInMbps"], write["by"]) for write in writes]
