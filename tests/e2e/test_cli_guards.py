@@ -14,8 +14,10 @@ import pytest
 
 from connectors.reply import fresh_for
 from tests.e2e.embedded_lab import Cli, Document, Observer, brisk, lab_up, path, until
+from tests.e2e.killing import entries, frozen
+from tests.e2e.router_login import silence
 
-pytestmark = [pytest.mark.vault, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
 
 CLOUD_EVERY_S = 2
 #: As long as an answer of Azure's is believed.
@@ -26,6 +28,7 @@ AZURE_FRESH = timedelta(seconds=fresh_for(CLOUD_EVERY_S))
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     with lab_up(tmp_path_factory.mktemp("guards")) as cli:
         brisk(cli, CLOUD_EVERY_S)
+        silence(cli, 600)  # what a console does that was frozen is looked at here at leisure
         yield cli
 
 
@@ -38,7 +41,7 @@ def watch(cli: Cli) -> Iterator[Observer]:
 @pytest.fixture
 def change(cli: Cli, watch: Observer) -> Iterator[str]:
     """A change for one test, on a whole site; afterwards nothing is broken and what was moved is put back."""
-    watch.until("whole before", whole, 60)
+    watch.until("whole before", whole, 90)
     known = {run["run"] for run in cli.runs()}
     yield cli.change("--ci", "port-a")
     cli.heal()
@@ -71,7 +74,7 @@ class Drain:
     """A drain of port-a under way, heard line by line."""
 
     def __init__(self, cli: Cli, change: str) -> None:
-        self.cli, self.change = cli, change
+        self.cli, self.change, self._before = cli, change, len(cli.router_writes())
         self._start()
 
     def _start(self) -> None:
@@ -112,16 +115,23 @@ class Drain:
             raise AssertionError(f"{late}\n{self.said()}") from None
 
     @contextlib.contextmanager
-    def frozen(self, words: str) -> Iterator[datetime]:
-        """Stop the console as soon as it has said this, at the moment given; what it could do it does afterwards."""
+    def frozen(self, words: str) -> Iterator[None]:
+        """Stop the console as soon as it has said this; what it could do it does afterwards."""
         self.heard(words)
-        self.process.send_signal(signal.SIGSTOP)
+        frozen(self.cli, self.process)
         try:
-            yield datetime.now(UTC)
+            yield
         finally:
-            self.process.send_signal(signal.SIGCONT)
+            self.thaw()
 
-    def ended(self, within_s: float = 60.0) -> int:
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def moved(self) -> list[str]:
+        """The lines that set a preference, since before it began."""
+        return [line for line in self.cli.router_writes()[self._before :] if "local-preference" in line]
+
+    def ended(self, within_s: float = 120.0) -> int:
         code = self.process.wait(timeout=within_s)
         self._reader.join(timeout=5)
         return code
@@ -130,21 +140,29 @@ class Drain:
         return "\n".join(self.lines)
 
 
-def moved(cli: Cli, before: int) -> list[str]:
-    """The lines that set a preference or lengthen a path, since a length of the ledger."""
-    return [line for line in cli.router_writes()[before:] if "local-preference" in line]
+@contextlib.contextmanager
+def frozen_between_its_moves(cli: Cli, change: str) -> Iterator[Drain]:
+    """A drain that has sent its first move and not begun another, frozen; one that had gone on is put back first."""
+    for _ in range(5):
+        with Drain(cli, change) as drain:
+            drain.heard("act.result  move-azure")
+            frozen(cli, drain.process)
+            if [kind for kind, _ in entries(cli, drain.run)].count("act.intent") == 1:
+                yield drain
+                return
+        cli.ok("rollback", drain.run, "--write", "--yes")
+    pytest.fail("never frozen between its two moves")
 
 
 def test_what_is_unknown_in_mid_run_holds_the_next_act_and_undoes_nothing(
     cli: Cli, watch: Observer, change: str
 ) -> None:
     """Azure answers 429 and nothing else: no traffic moves, forward or back, until it can be seen again."""
-    before = len(cli.router_writes())
-    with Drain(cli, change) as drain:
-        with drain.frozen("act.result  move-azure") as stopped:
-            cli.ok("lab", "fail", "azure", "--fault", "429")
-            blind = stopped + AZURE_FRESH  # what the console had read before it was stopped is stale too by then
-            watch.until("azure is stale", lambda seen: azure_is_stale(seen) and said_at(seen) > blind, 40)
+    with frozen_between_its_moves(cli, change) as drain:
+        blind = datetime.now(UTC) + AZURE_FRESH  # what the console had read before it was stopped is stale too by then
+        cli.ask_lab("fail", thing="azure", fault="429")
+        watch.until("azure is stale", lambda seen: azure_is_stale(seen) and said_at(seen) > blind, 60)
+        drain.thaw()
         drain.heard("guard.unknown  usable-domains")
         drain.heard("verify.ok  move-azure")
         held = cli.show(drain.run)
@@ -152,8 +170,8 @@ def test_what_is_unknown_in_mid_run_holds_the_next_act_and_undoes_nothing(
         seen = {guard["name"]: guard for guard in held["guards"]}["usable-domains"]
         assert (seen["state"], seen["policy"]) == ("unknown", "hold")
         assert "azure" in seen["reason"]
-        assert len(moved(cli, before)) == 1, f"azure was moved, aws is not, and nothing was put back\n{drain.said()}"
-        cli.ok("lab", "heal", "azure")
+        assert len(drain.moved()) == 1, f"azure was moved, aws is not, and nothing was put back\n{drain.said()}"
+        cli.ask_lab("heal", thing="azure")
         assert drain.ended() == 0, drain.said()
     assert cli.show(drain.run)["state"] == "COMPLETED"
 
@@ -161,8 +179,8 @@ def test_what_is_unknown_in_mid_run_holds_the_next_act_and_undoes_nothing(
 def test_a_survivor_that_dies_after_the_move_is_left_again(cli: Cli, watch: Observer, change: str) -> None:
     with Drain(cli, change) as drain:
         with drain.frozen("verify.ok  move-aws"):
-            cli.ok("lab", "fail", "er-secondary")
-            watch.until("it is dead", lambda seen: layer(seen, "er-secondary", "bgp_here") == "down")
+            cli.ask_lab("fail", thing="er-secondary")
+            watch.until("it is dead", lambda seen: layer(seen, "er-secondary", "bgp_here") == "down", 60)
         assert drain.ended() == 5, drain.said()
     told = cli.show(drain.run)
     assert told["state"] == "ROLLED_BACK"
@@ -175,13 +193,13 @@ def test_no_undo_by_itself_onto_a_baseline_that_has_become_lossy(cli: Cli, watch
     with Drain(cli, change) as drain:
         with drain.frozen("verify.ok  move-azure"):
             cli.ok("pause", drain.run)
-            cli.ok("lab", "fail", "er-primary", "--loss", "40")
+            cli.ask_lab("fail", thing="er-primary", loss=40.0)
         drain.heard("cmd.pause")
-        watch.until("the baseline is lossy", lossy, 40)  # paused, the console has measured as long as the observer
+        watch.until("the baseline is lossy", lossy, 90)  # paused, the console has measured as long as the observer
         cli.ok("resume", drain.run)
         with drain.frozen("verify.ok  move-aws"):
-            cli.ok("lab", "fail", "er-secondary")
-            watch.until("it is dead", lambda seen: layer(seen, "er-secondary", "bgp_here") == "down")
+            cli.ask_lab("fail", thing="er-secondary")
+            watch.until("it is dead", lambda seen: layer(seen, "er-secondary", "bgp_here") == "down", 60)
         assert drain.ended() == 6, drain.said()
         held = cli.show(drain.run)
         assert held["state"] == "NEEDS_DECISION"

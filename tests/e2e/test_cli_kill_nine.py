@@ -219,7 +219,7 @@ async def test_a_console_frozen_before_its_send_sends_nothing_when_it_thaws(fiel
         until("its window is over", lambda: utc() > intent.ts + window)
     finally:
         process.send_signal(signal.SIGCONT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode != 0
     assert there.run in err
     assert field.written() == writes, "the stale effect was not applied"
@@ -244,7 +244,7 @@ def test_a_console_frozen_before_its_send_and_taken_over_on_a_shared_journal_say
         over = datetime.fromisoformat(ts) + timedelta(seconds=json.loads(intent)["window_s"])
         until("its window is over", lambda: utc() > over)
         process.send_signal(signal.SIGCONT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         _, told = bob.communicate(timeout=60)
     finally:
         for each in (process, bob):

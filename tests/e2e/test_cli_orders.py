@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.embedded_lab import BINARY, Cli, Result, lab_up, until
-from tests.e2e.killing import caught, killed, runs
+from tests.e2e.killing import caught, frozen, killed, runs
+from tests.e2e.router_login import silence
 from tests.e2e.two_consoles import Definition, begun_once, kinds, like, log, reached, seen, with_approval, with_exits
 
 INTENDED = 7  # entries of a run that was let go and taken up, up to its first intent
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     with lab_up(tmp_path_factory.mktemp("orders")) as cli:
+        silence(cli, 600)  # what a console leaves that is killed or frozen is looked at here at leisure
         yield cli
 
 
@@ -46,8 +48,8 @@ def made(cli: Cli, done: str, change: str) -> Iterator[Callable[[Callable[[Defin
 
     yield make
     for run in runs:
-        state = cli.show(run)["state"]
-        if state == "COMPLETED" or not cli.show(run)["closed"]:
+        view = seen(cli, run)
+        if view.state == "COMPLETED" or not view.closed:
             back = cli.run("rollback", run, "--write", "--yes")
             assert back.code == 0 or f"{run} was put back by" in back.err, back.err
 
@@ -59,7 +61,7 @@ def driven(cli: Cli, run: str, *more: str) -> subprocess.Popen[str]:
     return cli.start("resume", run, "--write", "--yes", *more)
 
 
-def ended(process: subprocess.Popen[str], within_s: float = 60.0) -> Result:
+def ended(process: subprocess.Popen[str], within_s: float = 120.0) -> Result:
     out, err = process.communicate(timeout=within_s)
     return Result(process.returncode, out, err)
 
@@ -159,7 +161,7 @@ def test_abort_says_first_what_it_undoes_and_twice_is_once(cli: Cli, made: Make)
     assert cli.ok("abort", run).out
     written = kinds(cli, run)
     assert written.count("cmd.abort") == written.count("rollback.begin") == 1
-    assert cli.show(run)["state"] == "ROLLED_BACK"
+    assert seen(cli, run).state == "ROLLED_BACK"
 
 
 def test_abort_of_what_nobody_drives_takes_over_and_undoes(cli: Cli, made: Make) -> None:
@@ -171,10 +173,10 @@ def test_abort_of_what_nobody_drives_takes_over_and_undoes(cli: Cli, made: Make)
     aborted = cli.run("abort", run, "--as", "bob")
     assert aborted.code == 0, aborted.err
     assert "undoes, in this order:" in aborted.err
-    head = cli.show(run)["head_seq"]
-    assert cli.show(run)["state"] == "ROLLED_BACK"
+    closed = seen(cli, run)
+    assert closed.state == "ROLLED_BACK"
     assert cli.run("abort", run).code == 0
-    assert cli.show(run)["head_seq"] == head
+    assert seen(cli, run).seq == closed.seq
 
 
 def test_an_approval_needs_a_second_person_and_says_what_it_approves(cli: Cli, made: Make) -> None:
@@ -218,7 +220,7 @@ def test_a_decision_names_its_question_and_drives_on_with_write(cli: Cli, made: 
     assert (stale.code, str(question["seq"]) in stale.err) == (4, True)
     rolled = cli.run("decide", run, "rollback", "--reply-to", str(question["seq"]), "--write", "--yes", "--as", "bob")
     assert rolled.code == 5, rolled.err
-    assert cli.show(run)["state"] == "ROLLED_BACK"
+    assert seen(cli, run).state == "ROLLED_BACK"
 
 
 def killed_at_its_intent(cli: Cli, run: str) -> None:
@@ -242,11 +244,11 @@ def test_two_people_abandon_what_nobody_drives_and_only_that_frees_its_locks(cli
     held = cli.drain(change)
     assert (held.code, run in held.err) == (4, True), "its locks are held"
     cli.ok("approve", run, "abandon", "--as", "bob")
-    assert cli.show(run)["state"] == "ABANDONED"
+    assert seen(cli, run).state == "ABANDONED"
     assert kinds(cli, run)[-2:] == ["cmd.abandon", "cmd.approve"]
     assert "ok," in cli.ok("journal", "verify", run).out
     made_after = made()  # takes the same locks
-    assert cli.show(made_after)["state"] == "RUNNING"
+    assert seen(cli, made_after).state == "RUNNING"
     assert cli.run("approve", run, "abandon", "--as", "carol").code == 4
 
 
@@ -266,25 +268,26 @@ def test_two_people_abandon_what_nobody_drives_and_only_that_frees_its_locks(cli
 def test_a_signal_leaves_by_its_policy(cli: Cli, made: Make, number: signal.Signals, path: str, policy: str) -> None:
     run = made(with_exits(**{path.replace("-", "_"): policy}) if policy != "finish" else lambda definition: definition)
     process = driven(cli, run)
-    intent = reached(cli, run, "act.intent", "move-azure")
+    reached(cli, run, "act.intent", "move-azure")
     process.send_signal(number)
     left = ended(process)
     assert "Traceback" not in left.err
     event = reached(cli, run, "driver.left")
     assert event.data == {"path": path, "policy": policy}
-    after = kinds(cli, run, intent.seq)
     if policy == "undo":
         assert left.code == 5, left.err
-        assert cli.show(run)["state"] == "ROLLED_BACK"
+        assert seen(cli, run).state == "ROLLED_BACK"
         return
     assert left.code == 130, left.err
     assert f"interrupted; run {run} is safe in the journal: `interlock rollback {run}`" in left.err
     assert f"interlock resume {run} --write" in left.err
+    after, whole = kinds(cli, run, event.seq), kinds(cli, run)
     assert after[-1] == "driver.released"
+    assert "act.intent" not in after, "nothing more is begun"
     assert cli.show(run)["state"] == "RUNNING"
     if policy == "finish":
-        assert "act.interrupted" not in after
-        assert len([k for k in after if k == "act.result"]) == len([k for k in after if k == "verify.ok"]) == 1
+        assert "act.interrupted" not in whole
+        assert whole.count("act.intent") == whole.count("act.result") == whole.count("verify.ok")
 
 
 def test_a_terminal_that_is_closed_is_an_exit_path_too(cli: Cli, made: Make) -> None:
@@ -316,7 +319,7 @@ def test_the_second_signal_holds_now(cli: Cli, made: Make) -> None:
     process.send_signal(signal.SIGINT)
     reached(cli, run, "driver.left")
     process.send_signal(signal.SIGINT)
-    assert ended(process, 15).code == 130
+    assert ended(process).code == 130
     assert cli.show(run)["driver"] is None
 
 
@@ -324,7 +327,7 @@ def test_a_driver_that_was_frozen_and_taken_over_stops_with_4(cli: Cli, made: Ma
     run = made()
     process = driven(cli, run)
     reached(cli, run, "verify.ok", "move-azure")
-    process.send_signal(signal.SIGSTOP)
+    frozen(cli, process)
     try:
         assert cli.run("resume", run, "--write", "--yes", "--as", "bob").code == 4
         taken = cli.run("resume", run, "--force", "--write", "--yes", "--as", "bob", timeout_s=120)

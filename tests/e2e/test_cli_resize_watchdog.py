@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.client import LabClient
 from tests.e2e.embedded_lab import Cli, descendants, lab_up, until
-from tests.e2e.killing import journal
+from tests.e2e.killing import frozen
 from tests.e2e.router_login import silence
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
@@ -35,7 +32,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
 def rates(cli: Cli) -> list[int]:
     """The rates that the fabric took, oldest first; every one by the run's own credential."""
-    writes = [write for write in LabClient(cli.lab_folder).call("ledger")["writes"] if write["where"] == "megaport"]
+    writes = [write for write in cli.ledger() if write["where"] == "megaport"]
     assert {write["by"] for write in writes} <= {"lab-megaport-run"}
     return [json.loads(write["what"].split(maxsplit=2)[2])["rateLimit"] for write in writes]
 
@@ -47,27 +44,14 @@ def resizing(cli: Cli, mbps: int) -> subprocess.Popen[str]:
 
 
 def watchdogs(pid: int) -> set[int]:
-    return {each for each in descendants(pid) if b"console.watchdog" in cmdline(each)}
+    return {each for each in descendants(pid) if is_watchdog(each)}
 
 
-def frozen_idle(cli: Cli, pid: int) -> bool:
-    """Stop it, unless that would be in the middle of a write: a frozen lock of SQLite's is another test's matter."""
-    os.kill(pid, signal.SIGSTOP)
-    with contextlib.closing(sqlite3.connect(journal(cli), timeout=0, isolation_level=None)) as db:
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            os.kill(pid, signal.SIGCONT)
-            return False
-    return True
-
-
-def cmdline(pid: int) -> bytes:
+def is_watchdog(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"console.watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return b""
+        return False
 
 
 def test_a_resize_that_ends_leaves_no_watchdog_behind(cli: Cli) -> None:
@@ -75,7 +59,7 @@ def test_a_resize_that_ends_leaves_no_watchdog_behind(cli: Cli) -> None:
     dogs: set[int] = until("it is watched over while it changes the rate", lambda: watchdogs(running.pid), 60.0)
     out, err = running.communicate(timeout=90)
     assert running.returncode == 0, out + err
-    until("its watchdog has ended with it", lambda: not any(map(cmdline, dogs)), 10.0)
+    until("its watchdog has ended with it", lambda: not any(map(is_watchdog, dogs)))
     back = cli.run("rollback", json.loads(out)["run"], "--write", "--yes", "--json")
     assert back.code == 0, back.out + back.err
     assert rates(cli) == [1500, 1000]
@@ -85,10 +69,10 @@ def test_a_frozen_console_is_followed_by_its_watchdog_which_puts_the_old_rate_ba
     before = rates(cli)
     running = resizing(cli, 1200)
     until("the update is taken", lambda: rates(cli) == [*before, 1200], 60.0)
-    until("it is frozen, and holds nothing of the journal", lambda: frozen_idle(cli, running.pid), 20.0)
-    frozen = time.monotonic()
+    frozen(cli, running)
+    since = time.monotonic()
     until("the watchdog puts it back", lambda: rates(cli) == [*before, 1200, 1000], WINDOW_S + ACT_S)
-    assert time.monotonic() - frozen >= SILENCE_S, "not before its time"
+    assert time.monotonic() - since >= SILENCE_S, "not before its time"
     run = cli.runs()[0]["run"]
     until("it has let the run go", lambda: cli.log(run)[-1].kind == "driver.released", ACT_S)
     assert [entry.kind for entry in cli.log(run)][-5:] == [

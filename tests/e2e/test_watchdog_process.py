@@ -18,6 +18,7 @@ from runbooks.journal.spool import Spool
 from runbooks.model import steps_of
 from runbooks.view import Timer
 from tests.e2e.embedded_lab import Cli, lab_up, until
+from tests.e2e.killing import entries
 from tests.e2e.killing import journal as place
 from tests.e2e.router_login import silence
 from tests.e2e.under_way import drain_under_way
@@ -37,11 +38,15 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
 
 def orphaned(cli: Cli) -> str:
-    """A drain whose console was killed after its first move."""
-    process, run = drain_under_way(cli)
-    process.kill()
-    process.communicate()
-    return run
+    """A drain whose console was killed after its first move, and before it had begun another."""
+    for _ in range(5):
+        process, run = drain_under_way(cli)
+        process.kill()
+        process.communicate()
+        if [kind for kind, _ in entries(cli, run)].count("act.intent") == 1:
+            return run
+        cli.ok("rollback", run, "--write", "--yes")
+    pytest.fail("never killed between its two moves")
 
 
 async def guarded(cli: Cli, run: str, *, confirmed: bool) -> str:

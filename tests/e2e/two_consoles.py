@@ -112,7 +112,7 @@ def reached(cli: Cli, run: str, kind: str, step: str | None = None, after: int =
         lambda: next(
             (e for e in log(cli, run) if e.seq > after and e.kind == kind and (step is None or e.step == step)), None
         ),
-        40.0,
+        120.0,
     )
     return found
 

@@ -28,6 +28,6 @@ def drain_under_way(cli: Cli) -> tuple[subprocess.Popen[str], str]:
                 run = line.split()[-1]
             if "verify.ok" in line and FIRST in line:
                 return process, run
-        assert process.wait(10) == 4, said
+        assert process.wait(60) == 4, said
         assert not run, said
         assert time.monotonic() < deadline, said
