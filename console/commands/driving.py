@@ -23,7 +23,8 @@ from runbooks.engine import view_of
 from runbooks.journal import Journal, RunRow
 from runbooks.view import RunView
 
-LAST_WORDS_S = 1.0  # for the last entries to be told
+#: For the last entries to be told, as long as that takes on a busy host; a journal that is away tells none.
+LAST_WORDS_S = 5.0
 
 
 @contextlib.asynccontextmanager
