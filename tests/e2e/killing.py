@@ -20,7 +20,7 @@ from runbooks.journal.where import Where
 from tests.e2e.embedded_lab import Cli, Document, until
 
 #: Written as time passes and not as the run goes on, so not counted.
-UNCOUNTED = ("wait.progress", "guard.")  # how many there are depends on the machine
+UNCOUNTED = ("wait.progress", "guard.", "note.")  # how many there are depends on the machine
 
 Outside = sqlite3.Connection | psycopg.Connection
 
@@ -43,6 +43,10 @@ class Ended(Exception):
 At = int | tuple[str, str]
 
 
+class NeverThere(Exception):
+    """The run did not come so far in time; the message says how far."""
+
+
 @contextlib.contextmanager
 def caught(
     cli: Cli, process: subprocess.Popen[str], known: set[str], at: At, *, within_s: float = 90.0
@@ -50,7 +54,7 @@ def caught(
     """Hold the journal's write lock from the moment at which a run that is not `known` has come so far.
 
     The console cannot write its next entry meanwhile: whatever it has sent since its last one is not in the log.
-    Raises Ended.
+    Raises Ended, NeverThere.
     """
     db = _opened(journal(cli))
     deadline = time.monotonic() + within_s
@@ -58,7 +62,8 @@ def caught(
         while not (there := _reached(db, known, at)):
             if process.poll() is not None:
                 raise Ended(process.communicate()[1])
-            assert time.monotonic() < deadline, f"no run at {at} within {within_s:g} s"
+            if time.monotonic() > deadline:
+                raise NeverThere(f"no run at {at} within {within_s:g} s")
             time.sleep(0.002)
         yield there
     finally:

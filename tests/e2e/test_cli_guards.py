@@ -96,7 +96,7 @@ class Drain:
     def __exit__(self, *_error: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
 
     def _read(self) -> None:
         assert self.process.stderr is not None

@@ -27,7 +27,7 @@ import pytest
 from runbooks.book import names, shipped
 from runbooks.journal import Identity, Journal
 from tests.e2e.embedded_lab import Cli, Document, Result, lab_up, until
-from tests.e2e.killing import Caught, Ended, caught, journal, killed, on_the_wire, runs
+from tests.e2e.killing import At, Caught, Ended, NeverThere, caught, journal, killed, on_the_wire, runs
 from tests.engine.library_runs import PARAMETERS
 
 ENTRIES = 15  # of a drain before its close, waits' samples not counted
@@ -35,7 +35,7 @@ SEEDED = [(book, entry) for book in names() if book != "drain-port" for entry in
 POINTS = [("drain-port", entry) for entry in range(1, ENTRIES + 1)]
 POINTS += [(book, entry) for book, entry in SEEDED if not shipped(book).undoes]
 UNDOING = [(book, entry) for book, entry in SEEDED if shipped(book).undoes]
-GATED = 4  # entries when the first act's gate has been passed
+GATED, INTENDED = ("gate.passed", "move-azure"), ("act.intent", "move-azure")
 SHARED = Random("shared").sample(range(2, ENTRIES + 1), 2)
 LABS = 3  # in parallel, where there are workers for them
 FUZZED = int(os.environ.get("INTERLOCK_KILLS", "2"))
@@ -79,14 +79,14 @@ class Field:
         return there
 
     @contextmanager
-    def started(self, book: str, entry: int) -> Iterator[tuple[subprocess.Popen[str], Caught]]:
+    def started(self, book: str, at: At) -> Iterator[tuple[subprocess.Popen[str], Caught]]:
         """A run of the book, caught at an entry of its log."""
         deadline = time.monotonic() + 90
         while True:
             known = runs(self.cli)
             process = self.cli.start("run", book, *words(book), "--change", self.change, "--write", "--yes")
             try:
-                with caught(self.cli, process, known, entry) as there:
+                with caught(self.cli, process, known, at) as there:
                     yield process, there
                 return
             except Ended as refused:  # a machine so busy that what it knows is too old to plan with
@@ -287,13 +287,16 @@ def frozen_before_its_send(field: Field, book: str) -> tuple[subprocess.Popen[st
         known, writes = runs(field.cli), field.written()
         with field.started(book, GATED) as (process, there):
             os.kill(lab, signal.SIGSTOP)
+        begun = there
         try:
-            with caught(field.cli, process, known, GATED + 1) as begun:
+            with caught(field.cli, process, known, INTENDED, within_s=20) as begun:
                 process.send_signal(signal.SIGSTOP)
+        except NeverThere:
+            pass  # its guards saw nothing any more before it could begin
         finally:
             os.kill(lab, signal.SIGCONT)
-        if (there.kind, begun.kind) == ("gate.passed", "act.intent"):
+        if ((there.kind, there.step), (begun.kind, begun.step)) == (GATED, INTENDED):
             return process, begun, writes
-        killed(process)  # caught a moment too late: it may have sent something
-        assert field.cli.run("rollback", begun.run, "--write", "--yes").code == 0
+        killed(process)  # or caught a moment too late: it may have sent something
+        assert field.cli.run("rollback", there.run, "--write", "--yes").code == 0
     pytest.fail("never caught between its gate and its intent")

@@ -15,8 +15,6 @@ from tests.e2e.killing import caught, frozen, killed, runs
 from tests.e2e.router_login import silence
 from tests.e2e.two_consoles import Definition, begun_once, kinds, like, log, reached, seen, with_approval, with_exits
 
-INTENDED = 7  # entries of a run that was let go and taken up, up to its first intent
-
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
 
@@ -228,7 +226,7 @@ def killed_at_its_intent(cli: Cli, run: str) -> None:
     others, lab = runs(cli) - {run}, cli.ok("lab", "status", "--json").json["pid"]
     process = driven(cli, run)
     try:
-        with caught(cli, process, others, INTENDED):
+        with caught(cli, process, others, ("act.intent", "move-azure")):
             os.kill(lab, signal.SIGSTOP)
             killed(process)
     finally:

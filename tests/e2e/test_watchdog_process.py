@@ -64,7 +64,7 @@ async def guarded(cli: Cli, run: str, *, confirmed: bool) -> str:
     step = next(each for each in steps_of(row.definition) if each.id == "move-azure")
     timer = Timer(f"{run}-move-azure-a1", SILENCE_S, ("watchdog",), run, row.fence)
     async with watching(chosen, "alice") as watch:
-        leashes = Leashes(watch)
+        leashes = Leashes(watch, answer_s=60.0)
         leashes.plan(run, row.definition)
         await leashes.prepare(step, timer)
         await leashes.arm(step, timer)
@@ -83,7 +83,7 @@ def test_a_dead_console_is_followed_by_its_watchdog_and_a_confirmed_one_is_not(
     assert cli.router_writes() == before
 
     asyncio.run(guarded(cli, run, confirmed=False))
-    until("it has let the run go", lambda: cli.log(run)[-1].kind == "driver.released", SILENCE_S + 40)
+    until("it has let the run go", lambda: cli.log(run)[-1].kind == "driver.released", SILENCE_S + 60)
     assert [entry.kind for entry in cli.log(run)][-5:] == ["driver.claimed", *FIRED, "driver.released"]
     after = cli.router_writes()
     assert len(after) > len(before)
@@ -105,7 +105,7 @@ def test_a_server_that_is_away_does_not_stop_it_and_gets_to_know_it_later(
     asyncio.run(guarded(shared, run, confirmed=False))
     pg_cluster.stop()
     try:
-        until("what it did is in the spool", lambda: asyncio.run(spooled(cli, run)) == FIRED, SILENCE_S + 40)
+        until("what it did is in the spool", lambda: asyncio.run(spooled(cli, run)) == FIRED, SILENCE_S + 60)
     finally:
         pg_cluster.start()
     after = shared.router_writes()
