@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,7 +21,10 @@ import pytest
 from lab.client import LabClient
 
 BINARY = str(Path(sys.executable).with_name("interlock"))
+#: No promise of the product: what is not there by then hangs, however busy the machine is.
 DEADLINE_S = 60.0
+#: The same for a command, which may be a whole run; and for a look that is taken again and again, each time anew.
+COMMAND_S = 100.0
 
 Document = dict[str, Any]
 
@@ -69,7 +73,7 @@ class Cli:
         return self.state / "interlock" / "lab"
 
     def run(
-        self, *args: str, typed: str = "", env: Mapping[str, str] | None = None, timeout_s: float = DEADLINE_S
+        self, *args: str, typed: str = "", env: Mapping[str, str] | None = None, timeout_s: float = COMMAND_S
     ) -> Result:
         """Run one command to its end. Without `typed` it reads from an empty pipe: there is no terminal."""
         done = subprocess.run(
@@ -98,7 +102,7 @@ class Cli:
             return results[-1] if holds(results[-1]) else None
 
         try:
-            found: Result = until(" ".join(args), look, DEADLINE_S)
+            found: Result = until(" ".join(args), look, COMMAND_S)
         except pytest.fail.Exception as late:
             raise AssertionError(f"{late}\n{results[-1].out}\n{results[-1].err}") from None
         return found
@@ -134,6 +138,14 @@ class Cli:
 
     def heal(self) -> None:
         self.ask_lab("heal", thing=None)
+
+    def open_runs(self) -> list[str]:
+        """The runs that are not closed; asked of the file, as the lab is asked itself."""
+        file = self.state / "interlock" / "journal.db"
+        if not file.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            return [run for (run,) in db.execute("SELECT run_id FROM run WHERE closed_at IS NULL")]
 
     # -- runs
 
@@ -178,7 +190,7 @@ def brisk(cli: Cli, cadence_s: int = 2) -> None:
     file.write_text(text)
 
 
-def until(what: str, found: Callable[[], Any], within_s: float = 60.0) -> Any:
+def until(what: str, found: Callable[[], Any], within_s: float = DEADLINE_S) -> Any:
     """Wait for something true and return it. A costly look is taken half of the time at most."""
     deadline = time.monotonic() + within_s
     while True:
@@ -214,8 +226,8 @@ class Observer:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
-        self._reader.join(10)
+        self._process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream
             stream.close()
@@ -223,12 +235,14 @@ class Observer:
     def _read(self) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
+            if not line.endswith("\n"):
+                return  # it was told to end in the middle of a line
             with self._grown:
                 self._lines.append((time.monotonic(), json.loads(line)))
                 self._grown.notify_all()
 
     def until(
-        self, what: str, holds: Callable[[Document], Any], within_s: float = 30.0, since: float | None = None
+        self, what: str, holds: Callable[[Document], Any], within_s: float = DEADLINE_S, since: float | None = None
     ) -> tuple[float, Document]:
         """The first line after `since` (default: now) for which it holds, and how many seconds later it came."""
         since = time.monotonic() if since is None else since
@@ -251,13 +265,6 @@ class Observer:
         """Everything that was said so far."""
         with self._grown:
             return [document for _, document in self._lines]
-
-    def quiet(self, for_s: float, within_s: float = 30.0) -> None:
-        """Wait until no line has come for so long: whatever was under way is over."""
-        deadline = time.monotonic() + within_s
-        with self._grown:
-            while self._grown.wait(for_s):
-                assert time.monotonic() < deadline, f"lines keep coming for {within_s:g} s"
 
 
 def path(document: Document, name: str) -> Document:

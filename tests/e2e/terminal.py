@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, until
+from tests.e2e.embedded_lab import DEADLINE_S, Cli, until
 
 
 class Terminal:
@@ -23,7 +23,7 @@ class Terminal:
             text=True,
             env={**self._cli.env, "TERM": "xterm-256color"},
             check=True,
-            timeout=10,
+            timeout=DEADLINE_S,
         )
         return done.stdout
 
@@ -42,7 +42,7 @@ class Terminal:
     def type(self, text: str) -> None:
         self.tmux("send-keys", "-l", text)
 
-    def until(self, *wanted: str, within_s: float = 60.0) -> str:
+    def until(self, *wanted: str, within_s: float = DEADLINE_S) -> str:
         """Wait until everything wanted stands on the screen, and return the screen."""
         last = ""
 
