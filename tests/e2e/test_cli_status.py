@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.embedded_lab import BINARY, Cli, Document, Observer, Result, alert, cloud, lab_up, path, source, until
+from tests.e2e.embedded_lab import BINARY, Cli, Document, Observer, Result, alert, cloud, lab_up, path, source
 
-pytestmark = pytest.mark.vault
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
 PATHS = ["er-primary", "er-secondary", "vpn-1", "vpn-2"]
 ALL_PATHS = [*(f"azure/{p}" for p in PATHS), *(f"aws/{p}" for p in ("dx-1", "dx-2", "vpn-1", "vpn-2"))]
@@ -27,9 +28,8 @@ Ways = dict[str, tuple[str, ...]]
 REST: Ways = {"azure": ("azure/er-primary",), "aws": ("aws/dx-1",)}
 #: Microsoft's and the cloud's tables are asked every 5 s; what a cloud says is stale after two of these.
 CLOUD_INTERVAL_S = 5.0
-SILENT_LOSS_WITHIN_S = 1.5
-#: 2.5 s for the sources; the rest is starting and ending on a busy machine. A hanging SDK gives up after 12.
-ENDS_WITHIN_S = 8.0
+#: What `status` says of a source that hangs; an SDK that does tries twice, for 4 s each, and would hold it up longer.
+HANGS, HELD_UP_S = "no answer within 2.5 s", 4.0
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def eyes(lab: Cli, observer: Observer) -> Iterator[Observer]:
 @pytest.fixture
 def rested(eyes: Observer) -> Observer:
     """The observer of a lab where everything is as it was."""
-    eyes.until("healed: everything is as it was", at_rest, 30.0)
+    eyes.until("healed: everything is as it was", at_rest)
     return eyes
 
 
@@ -80,17 +80,22 @@ def down(seen: Document) -> set[str]:
     return {each["name"] for each in seen["paths"] if each["verdict"] == "down"}
 
 
-def fail(lab: Cli, *words: str) -> float:
+def fail(lab: Cli, thing: str, **how: Any) -> float:
     """Break something; the moment when the lab said that it is broken."""
-    lab.ok("lab", "fail", *words)
+    lab.ask_lab("fail", thing=thing, **how)
     return time.monotonic()
 
 
 # -- at rest
 
 
+def whole(seen: Result) -> bool:
+    """A cold look that knows it all: on a busy machine a source may answer too late for it."""
+    return seen.code == 0 and carried(seen.json) == REST == returned(seen.json)
+
+
 def test_a_healthy_site_has_every_field_of_the_contract_in_its_order(lab: Cli) -> None:
-    result = lab.looked("status", "--json", holds=lambda seen: seen.code == 0)
+    result = lab.looked("status", "--json", holds=whole)
     assert "using the lab's site" in result.err
     seen = result.json
     assert (seen["schema"], seen["site"], seen["mode"], seen["verdict"]) == (1, "reference", "lab", "healthy")
@@ -111,7 +116,13 @@ def test_a_healthy_site_has_every_field_of_the_contract_in_its_order(lab: Cli) -
 
 
 def test_every_path_has_its_layers_prefixes_and_figures(rested: Observer) -> None:
-    _, seen = rested.until("a load is measured", lambda d: all(p["load_mbps"] is not None for p in d["paths"]))
+    def measured(seen: Document) -> bool:
+        return at_rest(seen) and all(
+            each["load_mbps"] is not None and each["rtt_ms"] is not None and each["loss_pct"] == 0
+            for each in seen["paths"]
+        )
+
+    _, seen = rested.until("a load and a round trip are measured, and nothing is lost", measured)
     for each in seen["paths"]:
         assert list(each["layers"]) == LAYERS
         vpn = "/vpn-" in each["name"]
@@ -122,7 +133,6 @@ def test_every_path_has_its_layers_prefixes_and_figures(rested: Observer) -> Non
         assert each["prefixes"]["advertised"] == 3, "two sanctioned prefixes and the path's own probe address"
         assert each["prefixes"]["limit_here"] == 100
         assert each["rtt_ms"] > 0
-        assert each["loss_pct"] == 0
         assert each["rate_mbps"] == (500 if vpn else 1000)
         assert each["age_s"] is not None
         assert each["age_there_s"] is not None
@@ -137,11 +147,10 @@ def test_every_path_has_its_layers_prefixes_and_figures(rested: Observer) -> Non
 
 
 def test_on_a_terminal_there_is_colour_unless_plain_or_no_color_and_the_words_are_the_same(lab: Cli) -> None:
-    bare = {"NO_COLOR": "1"}
     said = {
-        "colour": until("a status", lambda: on_terminal(lab, "status")),
-        "plain": until("a plain status", lambda: on_terminal(lab, "status", "--plain")),
-        "no color": until("a status without colour", lambda: on_terminal(lab, "status", env=bare)),
+        "colour": on_terminal(lab, "status"),
+        "plain": on_terminal(lab, "status", "--plain"),
+        "no color": on_terminal(lab, "status", env={"NO_COLOR": "1"}),
     }
     assert "\x1b[" in said["colour"]
     for name in ("plain", "no color"):
@@ -151,7 +160,7 @@ def test_on_a_terminal_there_is_colour_unless_plain_or_no_color_and_the_words_ar
 
 
 def on_terminal(lab: Cli, *args: str, env: Mapping[str, str] | None = None) -> str:
-    """What a command writes on a terminal of its own; nothing when a source was late, as on a busy machine."""
+    """What a status writes on a terminal of its own; on a busy machine a source may be late, and it says so."""
     ours, its = pty.openpty()
     process = subprocess.Popen(
         [BINARY, *args], stdin=its, stdout=its, stderr=its, env={**lab.env, "TERM": "xterm", **(env or {})}
@@ -162,12 +171,14 @@ def on_terminal(lab: Cli, *args: str, env: Mapping[str, str] | None = None) -> s
         while part := os.read(ours, 65536):
             written += part
     os.close(ours)
-    return written.decode() if process.wait(10) in {0, 1} else ""
+    assert process.wait() in {0, 1, 3}, written
+    return written.decode()
 
 
 def test_tables_of_paths_and_sessions(lab: Cli) -> None:
     rows = lab.ok("paths", "--json").json
     assert (rows["schema"], [row["name"] for row in rows["paths"]]) == (1, ALL_PATHS)
+    assert all(("vpn" in row) == ("/vpn-" in row["name"]) for row in rows["paths"])
 
     def told(seen: Result) -> list[tuple[str, ...]]:
         return [(s["name"], s["router"], s["state"], s["peer_asn"]) for s in seen.json["sessions"]]
@@ -180,22 +191,22 @@ def test_tables_of_paths_and_sessions(lab: Cli) -> None:
         assert "did you mean" in wrong.err
 
 
-# -- which site
-
-
 def test_a_vpn_path_shows_its_proof_mark_by_mark(lab: Cli, rested: Observer) -> None:
     """How the session rides is the routers' word: until they say it, nothing is proven."""
 
+    def of(seen: Result) -> Document:
+        (row,) = seen.json["paths"]
+        found: Document = row["vpn"]
+        return found
+
     def shown(ike: str, *others: str) -> Document:
         """The proof, once the tunnel and the other marks are so: on a busy machine one look may come too early."""
-        until = time.monotonic() + 60.0
-        while True:
-            (row,) = lab.ok("paths", "aws/vpn-1", "--json").json["paths"]
-            found: Document = row["vpn"]
-            verdicts = {name: mark["verdict"] for name, mark in found["marks"].items()}
-            if verdicts["ike"] == ike and all(verdicts[name] == "up" for name in others):
-                return found
-            assert time.monotonic() < until, f"ike is not {ike}, or of {others} not all are up: {found}"
+
+        def holds(seen: Result) -> bool:
+            verdicts = {name: mark["verdict"] for name, mark in of(seen)["marks"].items()} if seen.code == 0 else {}
+            return verdicts.get("ike") == ike and all(verdicts[name] == "up" for name in others)
+
+        return of(lab.looked("paths", "aws/vpn-1", "--json", holds=holds))
 
     seen = shown("up", "bgp", "coverage", "probe")
     rides = seen["marks"]["rides"]["verdict"]
@@ -203,10 +214,12 @@ def test_a_vpn_path_shows_its_proof_mark_by_mark(lab: Cli, rested: Observer) -> 
     assert seen["proven"] == (rides == "up")
     assert [seen["coverage"][way]["complete"] for way in ("out", "back")] == [True, True]
     assert "coverage" in lab.ok("paths", "aws/vpn-1").out
-    assert all(("vpn" in row) == ("/vpn-" in row["name"]) for row in lab.ok("paths", "--json").json["paths"])
     fail(lab, "vpn-aws-1")
     lost = shown("down")
     assert (lost["proven"], lost["verdict"]) == (False, "down")
+
+
+# -- which site
 
 
 def test_which_site_flag_then_environment_then_config_then_lab(lab: Cli) -> None:
@@ -277,18 +290,21 @@ def test_version_and_help(lab: Cli) -> None:
 # -- links
 
 
-def test_a_silent_port_is_seen_within_a_second_and_a_half(lab: Cli, rested: Observer) -> None:
-    def told(seen: Document) -> bool:
-        reason = path(seen, "azure/er-primary")["why"]
-        return {"azure/er-primary", "aws/dx-1"} <= down(seen) and "BFD detection time expired" in reason
+def test_a_silent_port_is_told_with_its_layer_and_reason(lab: Cli, rested: Observer) -> None:
+    """How soon is measured where the routers are real (test_frr_product)."""
 
-    broken = fail(lab, "port-a", "--silent")
-    took, seen = rested.until("bgp is down on port-a, and why", told, since=broken)
-    assert took <= SILENT_LOSS_WITHIN_S
-    primary = path(seen, "azure/er-primary")
-    said = {name: primary["layers"][name] for name in ("port", "vxc", "circuit", "bgp_here", "bfd")}
-    assert said == {"port": "up", "vxc": "up", "circuit": "up", "bgp_here": "down", "bfd": "down"}
-    assert "port, vxc, circuit up" in primary["why"]
+    def told(seen: Document) -> bool:
+        primary = path(seen, "azure/er-primary")
+        said = {name: primary["layers"][name] for name in ("port", "vxc", "circuit", "bgp_here", "bfd")}
+        return (
+            {"azure/er-primary", "aws/dx-1"} <= down(seen)
+            and "BFD detection time expired" in primary["why"]
+            and said == {"port": "up", "vxc": "up", "circuit": "up", "bgp_here": "down", "bfd": "down"}
+        )
+
+    broken = fail(lab, "port-a", silent=True)
+    _, seen = rested.until("bgp is down on port-a, and why", told, since=broken)
+    assert "port, vxc, circuit up" in path(seen, "azure/er-primary")["why"]
     told_once = alert(seen, "path:azure/er-primary")
     assert told_once
     assert told_once["severity"] == "critical"
@@ -364,6 +380,7 @@ def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
     def told(seen: Document) -> bool:
         return (
             not source(seen, dead)["ok"]
+            and source(seen, alive)["ok"]
             and carried(seen) == carries
             and all(each["one_loss_from"] == [alive] for each in seen["clouds"])
             and len(down(seen)) == 4
@@ -373,7 +390,6 @@ def test_a_dead_router_is_a_source_that_cannot_be_reached_and_leaves_one_domain(
 
     _, seen = eyes.until(f"{dead} cannot be reached; only {alive} is left", told, since=since)
     assert source(seen, dead)["error"]
-    assert source(seen, alive)["ok"]
     assert alert(seen, "dark:azure")
     assert alert(seen, "dark:aws")
     assert seen["verdict"] == "degraded"
@@ -384,11 +400,10 @@ def test_without_ibgp_each_edge_goes_its_own_way_and_that_is_said(lab: Cli, eyes
     both = {"azure": ("azure/er-primary", "azure/er-secondary"), "aws": ("aws/dx-1", "aws/dx-2")}
 
     def told(seen: Document) -> bool:
-        return carried(seen) == both and cloud(seen, "azure")["symmetric"] is False
+        asymmetric = cloud(seen, "azure")["symmetric"] is False and alert(seen, "asymmetry:azure")
+        return carried(seen) == both and bool(asymmetric) and alert(seen, "session:ibgp") is not None
 
-    _, seen = eyes.until("both edges use their own port, and only one way comes back", told, since=since)
-    assert alert(seen, "asymmetry:azure")
-    assert alert(seen, "session:ibgp")
+    eyes.until("both edges use their own port, and only one way comes back", told, since=since)
 
 
 # -- misconfigurations and providers
@@ -396,31 +411,38 @@ def test_without_ibgp_each_edge_goes_its_own_way_and_that_is_said(lab: Cli, eyes
 
 def test_without_addpath_the_standby_is_not_held_but_nothing_is_down(lab: Cli, rested: Observer) -> None:
     since = fail(lab, "no-addpath")
-    _, seen = rested.until(
-        "told", lambda d: alert(d, "hidden:edge-1:azure") and alert(d, "hidden:edge-1:aws"), since=since
-    )
-    assert (seen["verdict"], carried(seen), down(seen)) == ("healthy", REST, set())
-    fail(lab, "port-a", "--silent")
+
+    def told(seen: Document) -> bool:
+        hidden = alert(seen, "hidden:edge-1:azure") and alert(seen, "hidden:edge-1:aws")
+        return bool(hidden) and (seen["verdict"], carried(seen), down(seen)) == ("healthy", REST, set())
+
+    rested.until("told, and nothing is down", told, since=since)
+    fail(lab, "port-a", silent=True)
     rested.until("the standby still takes over in the end", lambda d: carried(d) == SECONDARY, since=since)
 
 
-def test_a_provider_drain_moves_both_directions(lab: Cli, eyes: Observer) -> None:
+def test_a_provider_drain_moves_both_directions(lab: Cli, rested: Observer) -> None:
     since = fail(lab, "provider-drain")
-    _, seen = eyes.until(
-        "azure is on er-secondary both ways", lambda d: carried(d) == AZURE_MOVED == returned(d), since=since
-    )
-    assert down(seen) == set(), "its session is up: a drain is no failure"
-    assert path(seen, "azure/er-primary")["role"] == "standby"
-    assert "the provider prepends 8 times" in path(seen, "azure/er-primary")["why"]
-    assert alert(seen, "maintenance:azure/er-primary")
+
+    def told(seen: Document) -> bool:
+        """Its session is up: a drain is no failure. Ten seconds later the provider takes the leg away."""
+        drained = path(seen, "azure/er-primary")
+        return (
+            (carried(seen), down(seen), drained["role"]) == (AZURE_MOVED, set(), "standby")
+            and "the provider prepends 8 times" in drained["why"]
+            and alert(seen, "maintenance:azure/er-primary") is not None
+        )
+
+    rested.until("azure has left er-primary, which is drained by its provider and not down", told, since=since)
+    rested.until("azure is on er-secondary both ways", lambda d: carried(d) == AZURE_MOVED == returned(d), since=since)
 
 
-@pytest.mark.parametrize(("words", "prefix"), [((), "10.200.0.0/16"), (("--supernet",), "10.0.0.0/8")])
+@pytest.mark.parametrize(("supernet", "prefix"), [(False, "10.200.0.0/16"), (True, "10.0.0.0/8")])
 def test_an_ot_leak_is_a_critical_alert_on_the_path_that_leaks(
-    lab: Cli, eyes: Observer, words: tuple[str, ...], prefix: str
+    lab: Cli, eyes: Observer, supernet: bool, prefix: str
 ) -> None:
-    since = fail(lab, "ot-leak", *words)
-    _, seen = eyes.until(f"{prefix} leaks", lambda d: alert(d, f"ot:azure/er-secondary:{prefix}"), 4.0, since)
+    since = fail(lab, "ot-leak", supernet=supernet)
+    _, seen = eyes.until(f"{prefix} leaks", lambda d: alert(d, f"ot:azure/er-secondary:{prefix}"), since=since)
     found = alert(seen, "ot:")
     assert found
     assert (found["severity"], found["path"]) == ("critical", "azure/er-secondary")
@@ -432,12 +454,13 @@ def test_an_ot_leak_is_a_critical_alert_on_the_path_that_leaks(
 
 def test_too_many_prefixes_stop_the_session_and_the_reason_is_max_prefix(lab: Cli, eyes: Observer) -> None:
     since = fail(lab, "max-prefix")
-    _, seen = eyes.until(
-        "er-primary is stopped",
-        lambda d: "max-prefix" in path(d, "azure/er-primary")["why"] and carried(d) == AZURE_MOVED,
-        since=since,
-    )
-    assert path(seen, "azure/er-primary")["layers"]["bgp_here"] == "down"
+
+    def told(seen: Document) -> bool:
+        primary = path(seen, "azure/er-primary")
+        stopped = primary["layers"]["bgp_here"] == "down" and "max-prefix" in primary["why"]
+        return stopped and carried(seen) == AZURE_MOVED
+
+    eyes.until("er-primary is stopped", told, since=since)
 
 
 def test_a_flapping_session_is_an_alert_of_its_own(lab: Cli, rested: Observer) -> None:
@@ -472,47 +495,46 @@ def test_asymmetry_is_told_with_both_ways(lab: Cli, rested: Observer) -> None:
 def test_systems_that_fail_say_so_one_by_one_and_what_they_said_grows_stale_but_never_healthy(
     lab: Cli, rested: Observer
 ) -> None:
-    since = fail(lab, "azure", "--fault", "500")
-    _, seen = rested.until("azure fails", lambda d: not source(d, "azure")["ok"], 2 * CLOUD_INTERVAL_S, since)
-    assert "500" in source(seen, "azure")["error"]
-    assert {each["name"] for each in seen["sources"] if each["ok"]} == SOURCES - {"azure"}
+    def wrong(seen: Document) -> dict[str, str]:
+        return {each["name"]: each["error"] or "" for each in seen["sources"] if not each["ok"]}
 
-    _, seen = rested.until(
-        "what azure said is stale", lambda d: path(d, "azure/er-primary")["stale"], 2 * CLOUD_INTERVAL_S + 6, since
+    since = fail(lab, "azure", fault="500")
+    rested.until(
+        "azure fails, and it alone", lambda d: wrong(d).keys() == {"azure"} and "500" in wrong(d)["azure"], since=since
     )
+
+    def stale(seen: Document) -> bool:
+        """What azure said; our own routers are still asked, and aws too."""
+        primary = path(seen, "azure/er-primary")
+        theirs = {primary["layers"][name] for name in ("circuit", "bgp_there", "attach")}
+        return (
+            "stale" in theirs
+            and "azure has not said so for" in primary["why"]
+            and primary["age_there_s"] > CLOUD_INTERVAL_S
+            and (primary["layers"]["bgp_here"], cloud(seen, "aws")["verdict"]) == ("up", "healthy")
+        )
+
+    _, seen = rested.until("what azure said is stale, and nothing else", stale, since=since)
+    assert path(seen, "azure/er-primary")["stale"]
     assert cloud(seen, "azure")["verdict"] != "healthy"
-    assert cloud(seen, "aws")["verdict"] == "healthy"
     assert seen["verdict"] != "healthy"
-    primary = path(seen, "azure/er-primary")
-    assert primary["layers"]["bgp_here"] == "up", "our own routers are still asked"
-    assert "stale" in {primary["layers"][name] for name in ("circuit", "bgp_there", "attach")}
-    assert "azure has not said so for" in primary["why"]
-    assert primary["age_there_s"] > CLOUD_INTERVAL_S
 
     for system, fault in (("megaport", "429"), ("aws", "garbage"), ("servicenow", "down"), ("vault", "sealed")):
-        fail(lab, system, "--fault", fault)
-    _, seen = rested.until(
-        "every system says what is wrong",
-        lambda d: (
-            {s["name"] for s in d["sources"] if not s["ok"]} == {"azure", "megaport", "aws", "servicenow", "vault"}
-        ),
-        25.0,
+        fail(lab, system, fault=fault)
+    said = {"azure": "500", "megaport": "429", "aws": "aws", "servicenow": "onnection", "vault": "sealed"}
+    rested.until(
+        "every system says what is wrong; the routers' certificates are still good: they go on",
+        lambda d: wrong(d).keys() == said.keys() and all(word in wrong(d)[name] for name, word in said.items()),
     )
-    words = {each["name"]: each["error"] or "" for each in seen["sources"]}
-    assert "429" in words["megaport"]
-    assert "sealed" in words["vault"]
-    assert "aws" in words["aws"]
-    assert "onnection" in words["servicenow"]
-    assert source(seen, "edge-1")["ok"], "the routers' certificates are still good: they go on"
     lab.heal()
-    rested.until("recovered, without a restart", at_rest, 30.0)
+    rested.until("recovered, without a restart", at_rest)
 
 
 @pytest.mark.parametrize(
     ("faults", "code"),
     [
-        ({"azure": ("hang", ""), "megaport": ("down", "")}, 3),
-        ({"aws": ("hang", ""), "azure": ("slow", "")}, 3),
+        ({"azure": ("hang", HANGS), "megaport": ("down", "")}, 3),
+        ({"aws": ("hang", HANGS), "azure": ("slow", "")}, 3),
         ({"aws": ("429", "429"), "megaport": ("garbage", ""), "servicenow": ("down", "")}, 1),
         ({"vault": ("sealed", "sealed")}, 3),
     ],
@@ -521,20 +543,34 @@ def test_one_status_with_systems_broken_has_the_right_code_and_each_source_says_
     lab: Cli, eyes: Observer, faults: dict[str, tuple[str, str]], code: int
 ) -> None:
     for system, (fault, _) in faults.items():
-        fail(lab, system, "--fault", fault)
-    asked = time.monotonic()
-    result = lab.run("status", "--json")
-    assert time.monotonic() - asked < ENDS_WITHIN_S, "a call that hangs in an SDK's thread holds nobody up"
+        fail(lab, system, fault=fault)
+    result, lingered_s = said_and_gone(lab, "status", "--json")
+    assert lingered_s < HELD_UP_S, "a call that hangs in an SDK's thread holds nobody up"
     seen = result.json
     for system, (_, said) in faults.items():
         assert not source(seen, system)["ok"]
         error = source(seen, system)["error"]
-        assert said in error or "no answer within" in error
+        assert error == HANGS if said == HANGS else said in error or "no answer within" in error
         if system in {"azure", "aws"}:
             assert cloud(seen, system)["verdict"] != "healthy"
             there = [path(seen, name)["layers"]["bgp_there"] for name in ALL_PATHS if name.startswith(system)]
             assert set(there) == {"unknown"}
     assert seen["verdict"] != "healthy"
-    # On a machine that has no time for it, a refusal may not arrive before `status` must answer: then it is unknown.
-    unanswered = any("no answer within" in (each["error"] or "") for each in seen["sources"])
-    assert result.code == (3 if unanswered else code), json.dumps(seen["sources"], indent=1)
+    # On a machine that has no time for it, an answer may not arrive before `status` must say something: if what it
+    # comes from is needed, that counts as out of reach.
+    late = any("no answer within" in (each["error"] or "") for each in seen["sources"])
+    assert result.code in ({3, code} if late else {code}), json.dumps(seen["sources"], indent=1)
+
+
+def said_and_gone(lab: Cli, *words: str) -> tuple[Result, float]:
+    """A command that prints a document, and how long it was still there when the whole document was said."""
+    process = lab.start(*words)
+    assert process.stdout
+    lines, said_at = list[str](), 0.0
+    for line in process.stdout:
+        lines.append(line)
+        if line == "}\n":
+            said_at = time.monotonic()
+    _, err = process.communicate()
+    lingered_s = time.monotonic() - said_at
+    return Result(process.returncode, "".join(lines), err), lingered_s
