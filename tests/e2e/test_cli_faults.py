@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, brisk, lab_up, path, source
+from tests.e2e.embedded_lab import Cli, Document, Observer, brisk, lab_up, source
 
-pytestmark = [pytest.mark.vault, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
 
 SYSTEMS = ("megaport", "azure", "aws", "vault", "servicenow")
-#: A hanging call is given up after 5 s, an SDK's after 12; the next look comes within 10.
-TOLD_WITHIN_S, BACK_WITHIN_S = 40.0, 40.0
+LIVE_S = 5.0  # a router is asked each second, and on a busy machine a little later
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +32,26 @@ def whole(document: Document) -> bool:
 
 
 def all_told(document: Document) -> bool:
-    return not any(source(document, name)["ok"] for name in SYSTEMS)
+    """Each system says what is wrong with it, while the routers and the probes, which need none of them, go on."""
+    live = [*(source(document, name) for name in ("edge-1", "edge-2", "probes")), *document["paths"]]
+    return (
+        all(source(document, name)["error"] for name in SYSTEMS)
+        and all(source(document, name)["ok"] for name in ("edge-1", "edge-2", "probes"))
+        and all(each["layers"]["bgp_here"] == "up" for each in document["paths"])
+        and max(each["age_s"] for each in live) < LIVE_S
+    )
 
 
 @pytest.mark.parametrize("fault", ["down", "hang", "slow", "429", "500", "garbage"])
 def test_all_systems_at_once_say_so_while_the_routers_stay_live(lab: Cli, watch: Observer, fault: str) -> None:
-    watch.until("whole before", whole, BACK_WITHIN_S)
+    watch.until("whole before", whole)
     for system in SYSTEMS:
         lab.ask_lab("fail", thing=system, fault=fault)
-    _, seen = watch.until(f"all systems tell of {fault}", all_told, TOLD_WITHIN_S)
-    for name in SYSTEMS:
-        assert source(seen, name)["error"], name
-    for name in ("edge-1", "edge-2", "probes"):
-        assert source(seen, name)["ok"], f"{name} needs none of them"
-        assert source(seen, name)["age_s"] < 5
-    for each in seen["paths"]:
-        assert each["layers"]["bgp_here"] == "up"
-        assert each["age_s"] < 5, "our own routers are asked as before"
+    _, seen = watch.until(f"all systems tell of {fault}, the routers are live", all_told)
     ages = [source(seen, name)["age_s"] for name in SYSTEMS]
-    _, later = watch.until(
-        "their ages grow", lambda d: all(source(d, n)["age_s"] > a for n, a in zip(SYSTEMS, ages, strict=True))
+    watch.until(
+        "their ages grow, the routers are live",
+        lambda d: all_told(d) and all(source(d, n)["age_s"] > a for n, a in zip(SYSTEMS, ages, strict=True)),
     )
-    assert not whole(later)
-    assert path(later, "azure/er-primary")["layers"]["bgp_here"] == "up"
     lab.heal()
-    watch.until("whole again, without a restart", whole, BACK_WITHIN_S)
+    watch.until("whole again, without a restart", whole)
