@@ -35,11 +35,11 @@ def cli(lab: Cli, eyes: Observer) -> Iterator[Cli]:
     """The lab, of which nothing may be touched. What a test broke is mended, and back."""
     yield lab
     assert lab.router_writes() == [], "a refusal touches no router"
-    assert [row["run"] for row in lab.runs() if row["closed"] is None] == [], "a refusal leaves no run open"
-    broken = lab.ok("lab", "status", "--json").json
+    assert lab.open_runs() == [], "a refusal leaves no run open"
+    broken = lab.ask_lab("status")
     if broken["failed"] or broken["faults"]:
         lab.heal()
-        eyes.until("the lab is healthy again", _healthy, 30.0)
+        eyes.until("the lab is healthy again", _healthy)
 
 
 def refused(result: Result, *reasons: str, code: int = 4) -> None:
@@ -145,13 +145,13 @@ def test_a_standby_that_cannot_be_relied_on(
     cli: Cli, eyes: Observer, change: str, things: list[str], reason: str
 ) -> None:
     for thing in things:
-        cli.ok("lab", "fail", thing)
+        cli.ask_lab("fail", thing=thing)
     eyes.until(f"{things} down", lambda d: sum(p["verdict"] == "down" for p in d["paths"]) == len(things))
     refused(cli.drain(change), reason)
 
 
 def test_what_azure_does_not_say_is_unknown_and_unknown_is_refused(cli: Cli, change: str) -> None:
-    cli.ok("lab", "fail", "azure", "--fault", "down")
+    cli.ask_lab("fail", thing="azure", fault="down")
     refused(cli.drain(change), "azure/er-secondary is unknown", "the routing preference of hub-azure is unknown")
 
 
@@ -159,12 +159,12 @@ def test_what_azure_does_not_say_is_unknown_and_unknown_is_refused(cli: Cli, cha
 
 
 def test_a_sealed_vault_is_a_system_out_of_reach(cli: Cli, change: str) -> None:
-    cli.ok("lab", "fail", "vault", "--fault", "sealed")
+    cli.ask_lab("fail", thing="vault", fault="sealed")
     refused(cli.drain(change), "sealed", code=3)
 
 
 def test_a_ticket_system_that_is_down_is_a_system_out_of_reach(cli: Cli, change: str) -> None:
-    cli.ok("lab", "fail", "servicenow", "--fault", "down")
+    cli.ask_lab("fail", thing="servicenow", fault="down")
     refused(cli.drain(change), "ServiceNow", code=3)
 
 
