@@ -21,9 +21,9 @@ import pytest
 
 from lab.supervisor import running_lab
 from lab.systems import Systems
-from tests.e2e.embedded_lab import Cli, Result, descendants
+from tests.e2e.embedded_lab import COMMAND_S, DEADLINE_S, Cli, Result, descendants
 
-pytestmark = pytest.mark.vault
+pytestmark = [pytest.mark.vault, pytest.mark.timeout(300)]
 
 #: Fields that hold a credential, in a request or an answer of any of the systems.
 SECRET_FIELDS = {
@@ -106,12 +106,12 @@ class LabHere:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True)
         self._thread.start()
-        assert self._ready.wait(30), "the lab did not come up"
+        assert self._ready.wait(DEADLINE_S), "the lab did not come up"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join(DEADLINE_S)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -182,7 +182,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, wires: Wires) -> dict[str, se
         def run(*args: str) -> Result:
             process = cli.start(*args)
             sampler.watch(process.pid)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=COMMAND_S)
             sampler.seen[f"output of {args[0]}"].add((out + err).encode())
             return Result(process.returncode, out, err)
 
@@ -191,10 +191,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory, wires: Wires) -> dict[str, se
         done = run("run", "drain-port", "port=port-a", "--change", change, "--write", "--yes", "--json")
         assert done.code == 0, done.err
         for system, fault in (("azure", "garbage"), ("aws", "500"), ("megaport", "garbage"), ("servicenow", "500")):
-            cli.ok("lab", "fail", system, "--fault", fault)
+            cli.ask_lab("fail", thing=system, fault=fault)
         run("status", "--json")
         cli.heal()
-        cli.ok("lab", "fail", "vault", "--fault", "500")
+        cli.ask_lab("fail", thing="vault", fault="500")
         run("status")
         cli.heal()
         assert run("rollback", done.json["run"], "--write", "--yes").code == 0

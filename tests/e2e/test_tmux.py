@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.embedded_lab import BINARY, Cli, lab_up, until
+from tests.e2e.embedded_lab import BINARY, COMMAND_S, Cli, lab_up, until
 from tests.e2e.terminal import Terminal
 
-pytestmark = [pytest.mark.tmux, pytest.mark.vault, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.tmux, pytest.mark.vault, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def terminal(cli: Cli, tmp_path: Path) -> Iterator[Terminal]:
 def test_look_drill_and_leave(cli: Cli, terminal: Terminal) -> None:
     shown = terminal.until("READ-ONLY", "LAB", "= HEALTHY", "azure/er-primary", "active")
     assert max(len(line) for line in shown.splitlines()) <= 80
-    cli.ok("lab", "fail", "er-primary", "--silent")
+    cli.ask_lab("fail", thing="er-primary", silent=True)
     terminal.until("X azure/er-primary", "er-secondary", "BFD")
     terminal.keys("Enter")
     terminal.until("bgp_here", "down", "show bgp neighbors 10.255.1.2 json")
     terminal.keys("Escape")
-    cli.ok("lab", "heal")
-    terminal.until("= azure/er-primary", within_s=30)
+    cli.heal()
+    terminal.until("= azure/er-primary")
     terminal.keys("q")
     until("the console has gone", lambda: gone(terminal))
 
@@ -58,7 +58,7 @@ def test_a_drain_by_keys_and_its_undo(cli: Cli, terminal: Terminal) -> None:
     assert not cli.router_writes()
     terminal.type("port-a")
     terminal.keys("Enter")
-    terminal.until("COMPLETED", within_s=40)
+    terminal.until("COMPLETED", within_s=COMMAND_S)
     assert cli.runs()[0]["state"] == "COMPLETED"
     drained = len(cli.router_writes())
     terminal.keys("b")
@@ -69,8 +69,10 @@ def test_a_drain_by_keys_and_its_undo(cli: Cli, terminal: Terminal) -> None:
     terminal.keys("Enter")
     terminal.until("confirms; the run goes on")
     terminal.keys("Enter")
-    until("the undo is done", lambda: [run["state"] for run in cli.runs()] == ["COMPLETED", "COMPLETED"], 40)
+    until("the undo is done", lambda: not cli.open_runs(), COMMAND_S)
+    assert [run["state"] for run in cli.runs()] == ["COMPLETED", "COMPLETED"]
     assert len(cli.router_writes()) > drained
+    terminal.until("COMPLETED")  # before, the console would ask whether to leave during a run
     terminal.keys("q")
     until("the console has gone", lambda: gone(terminal))
 
