@@ -22,6 +22,7 @@ from console.options import (
     Prompt,
     Routers,
     SiteFile,
+    Within,
     Words,
     Write,
     Yes,
@@ -74,12 +75,18 @@ def root(
 
 @app.command()
 def status(
-    *, site_file: SiteFile = None, as_json: Json = False, plain: Plain = False, watch: bool = False, operator: As = None
+    *,
+    site_file: SiteFile = None,
+    as_json: Json = False,
+    plain: Plain = False,
+    watch: bool = False,
+    operator: As = None,
+    within: Within = None,
 ) -> None:
     """Verdict per cloud and path."""
     from console.commands.status import status as run
 
-    raise typer.Exit(run(site_file, as_json=as_json, plain=plain, watch=watch, operator=operator))
+    raise typer.Exit(run(site_file, as_json=as_json, plain=plain, watch=watch, operator=operator, within=within))
 
 
 @app.command()
@@ -90,11 +97,12 @@ def paths(
     as_json: Json = False,
     operator: As = None,
     trace: Annotated[bool, typer.Option("--trace", help="Ask the path's router for its hops now.")] = False,
+    within: Within = None,
 ) -> None:
     """The path table, or one path with its layers, evidence and ages."""
     from console.commands.status import paths as run
 
-    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator, trace=trace))
+    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator, trace=trace, within=within))
 
 
 @app.command()
@@ -104,11 +112,12 @@ def sessions(
     site_file: SiteFile = None,
     as_json: Json = False,
     operator: As = None,
+    within: Within = None,
 ) -> None:
     """The BGP sessions as our routers see them."""
     from console.commands.status import sessions as run
 
-    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator))
+    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator, within=within))
 
 
 @app.command()
@@ -118,11 +127,12 @@ def routes(
     site_file: SiteFile = None,
     as_json: Json = False,
     operator: As = None,
+    within: Within = None,
 ) -> None:
     """By destination: the chosen path, its candidates and why, and the cloud's way back."""
     from console.commands.routes import routes as run
 
-    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator))
+    raise typer.Exit(run(site_file, name, as_json=as_json, operator=operator, within=within))
 
 
 @app.command()
@@ -133,19 +143,20 @@ def forecast(
     site_file: SiteFile = None,
     as_json: Json = False,
     operator: As = None,
+    within: Within = None,
 ) -> None:
     """What would carry what, which address space moves or is lost, load on the survivors."""
     from console.commands.forecast import foretell
 
-    raise typer.Exit(foretell(site_file, action, things, as_json=as_json, operator=operator))
+    raise typer.Exit(foretell(site_file, action, things, as_json=as_json, operator=operator, within=within))
 
 
 @app.command()
-def calendar(*, site_file: SiteFile = None, as_json: Json = False, operator: As = None) -> None:
+def calendar(*, site_file: SiteFile = None, as_json: Json = False, operator: As = None, within: Within = None) -> None:
     """What providers and we ourselves plan, and what overlaps to harm."""
     from console.commands.calendar import calendar as run
 
-    raise typer.Exit(run(site_file, as_json=as_json, operator=operator))
+    raise typer.Exit(run(site_file, as_json=as_json, operator=operator, within=within))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from console import status as documents
+from console.durations import seconds
 from console.exits import Exit
 from console.fail import UsageError
 from console.sites import Chosen, choose
@@ -24,7 +25,8 @@ from network.snapshot import Snapshot
 from network.verdict import Verdict
 from network.vpn import proof
 
-#: A cold status waits this long for the slowest source, then says what is missing.
+#: A cold status waits this long for the slowest source, then says what is missing. `--within` waits longer, for all
+#: to answer well: what a busy host or a long way makes late is not known by then.
 COLLECT_S = 2.5
 #: `--watch`: a line each third of a second and one in hand, so that a first change is told at once: at most 4 in any
 #: second. At least one every 5 s.
@@ -35,11 +37,19 @@ WATCH_IDLE_S = 5.0
 Tell = Callable[[Snapshot, SiteHealth], Exit]
 
 
-def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, operator: str | None) -> Exit:
+def status(
+    site_file: Path | None,
+    *,
+    as_json: bool,
+    plain: bool,
+    watch: bool,
+    operator: str | None,
+    within: str | None = None,
+) -> Exit:
     """One status, or with `watch` a line at each change until interrupted."""
-    chosen = choose(site_file)
+    chosen, within_s = choose(site_file), within_of(within)
     if watch:
-        return asyncio.run(_watch(chosen, operator, as_json=as_json))
+        return asyncio.run(_watch(chosen, operator, within_s, as_json=as_json))
 
     def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
         if as_json:
@@ -51,22 +61,28 @@ def status(site_file: Path | None, *, as_json: bool, plain: bool, watch: bool, o
             print(status_text(chosen.site, snapshot, health, utc_now(), colour=colour), flush=True)
         return documents.exit_code(health, snapshot)
 
-    return asyncio.run(once(chosen, operator, tell))
+    return asyncio.run(once(chosen, operator, tell, within_s))
 
 
 def paths(
-    site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None, trace: bool = False
+    site_file: Path | None,
+    name: str | None,
+    *,
+    as_json: bool,
+    operator: str | None,
+    trace: bool = False,
+    within: str | None = None,
 ) -> Exit:
     """The path table, or one path with its layers; of a VPN path also the proof that it would carry.
 
     With `trace` the hops that its router sees.
     """
-    chosen = choose(site_file)
+    chosen, within_s = choose(site_file), within_of(within)
     known(name, [path.name for path in chosen.site.paths], "path")
     if trace:
         if name is None:
             raise UsageError("--trace: name one path, such as `interlock paths azure/er-primary --trace`")
-        return asyncio.run(_traced(chosen, operator, name, as_json=as_json))
+        return asyncio.run(_traced(chosen, operator, name, within_s, as_json=as_json))
 
     def tell(snapshot: Snapshot, health: SiteHealth) -> Exit:
         from console.vpn_view import documents as with_proof
@@ -75,15 +91,15 @@ def paths(
         rows = with_proof(documents.document(chosen.site, snapshot, health, seen.now)["paths"], seen)
         return _table("paths", _only(rows, name), lambda: _path_text(seen, health, name), as_json=as_json)
 
-    return asyncio.run(once(chosen, operator, tell))
+    return asyncio.run(once(chosen, operator, tell, within_s))
 
 
-async def _traced(chosen: Chosen, operator: str | None, name: str, *, as_json: bool) -> Exit:
+async def _traced(chosen: Chosen, operator: str | None, name: str, within_s: float | None, *, as_json: bool) -> Exit:
     from console import trace
     from console.vpn_view import documents as with_proof
 
     async with watching(chosen, operator, once=True) as watch:
-        snapshot, hops = await asyncio.gather(collect(watch), trace.look(watch, chosen.site.path(name)))
+        snapshot, hops = await asyncio.gather(collect(watch, within_s), trace.look(watch, chosen.site.path(name)))
         seen = View(chosen.site, snapshot, utc_now())
         health = judge(chosen.site, snapshot, seen.now)
         rows = with_proof(_only(documents.document(chosen.site, snapshot, health, seen.now)["paths"], name), seen)
@@ -91,9 +107,11 @@ async def _traced(chosen: Chosen, operator: str | None, name: str, *, as_json: b
         return _table("paths", [row | {"trace": hops} for row in rows], lambda: text, as_json=as_json)
 
 
-def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None) -> Exit:
+def sessions(
+    site_file: Path | None, name: str | None, *, as_json: bool, operator: str | None, within: str | None = None
+) -> Exit:
     """The BGP sessions, or one."""
-    chosen = choose(site_file)
+    chosen, within_s = choose(site_file), within_of(within)
     known(name, [session.name for session in chosen.site.sessions], "session")
 
     def tell(snapshot: Snapshot, _health: SiteHealth) -> Exit:
@@ -102,7 +120,7 @@ def sessions(site_file: Path | None, name: str | None, *, as_json: bool, operato
         rows = _only(documents.sessions(chosen.site, snapshot, utc_now()), name)
         return _table("sessions", rows, lambda: sessions_text(rows), as_json=as_json)
 
-    return asyncio.run(once(chosen, operator, tell))
+    return asyncio.run(once(chosen, operator, tell, within_s))
 
 
 def _path_text(seen: View, health: SiteHealth, name: str | None) -> str:
@@ -131,53 +149,62 @@ def known(name: str | None, names: list[str], what: str) -> None:
         raise UsageError(f"{name!r} is not a {what}; {nearest(name, names)}")
 
 
-async def once(chosen: Chosen, operator: str | None, tell: Tell) -> Exit:
+def within_of(words: str | None) -> float | None:
+    """Seconds of `--within`. Raises UsageError for what is no duration."""
+    return None if words is None else seconds(words)
+
+
+async def once(chosen: Chosen, operator: str | None, tell: Tell, within_s: float | None = None) -> Exit:
     """Look once and tell; what is said does not wait for the connections to be closed."""
     async with watching(chosen, operator, once=True) as watch:
-        snapshot = await collect(watch)
+        snapshot = await collect(watch, within_s)
         return tell(snapshot, judge(chosen.site, snapshot, utc_now()))
 
 
-async def collect(watch: Watch) -> Snapshot:
-    """Wait until every source has answered or failed and every figure is there, at most COLLECT_S."""
+async def collect(watch: Watch, within_s: float | None = None) -> Snapshot:
+    """Wait until every source has answered or failed and every figure is there, at most COLLECT_S.
+
+    With `within_s`, until every source has answered well, at most so long: one that has failed is asked again.
+    """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + COLLECT_S
+    waits_s = COLLECT_S if within_s is None else within_s
+    deadline = loop.time() + waits_s
     snapshot = watch.collector.snapshot
-    while not _complete(watch.site, snapshot):
+    while not _complete(watch.site, snapshot, well=within_s is not None):
         left = deadline - loop.time()
         if left <= 0:
-            return _missing(snapshot)
+            return _missing(snapshot, waits_s)
         snapshot = await watch.collector.wait(snapshot.revision, left)
     return snapshot
 
 
-def _complete(site: Site, snapshot: Snapshot) -> bool:
+def _complete(site: Site, snapshot: Snapshot, *, well: bool) -> bool:
     """Nothing more is to be expected: a source that failed has had its say; a rate needs a router's second poll."""
     sources = snapshot.sources.values()
     if any(source.last_ok is None and source.error is None for source in sources):
         return False
     if any(source.error for source in sources):
-        return True
+        return not well
     paths = judge(site, snapshot, utc_now()).paths
     unseen = any(layer.verdict is Verdict.UNKNOWN for path in paths for layer in path.layers.values())
     return not unseen and all(path.load_mbps is not None for path in paths)
 
 
-def _missing(snapshot: Snapshot) -> Snapshot:
+def _missing(snapshot: Snapshot, waited_s: float) -> Snapshot:
     """Say of every source that has not answered yet that it has not: what is missing is unknown."""
     for source in list(snapshot.sources.values()):
         if source.last_ok is None and source.error is None:
-            late = replace(source, error=f"no answer within {COLLECT_S:g} s", reachable=False)
+            late = replace(source, error=f"no answer within {waited_s:g} s", reachable=False)
             snapshot = snapshot.with_source(late)
     return snapshot
 
 
-async def _watch(chosen: Chosen, operator: str | None, *, as_json: bool) -> Exit:
+async def _watch(chosen: Chosen, operator: str | None, within_s: float | None, *, as_json: bool) -> Exit:
     from console.plain import watch_line
 
     loop = asyncio.get_running_loop()
     async with watching(chosen, operator) as watch:
-        snapshot = await collect(watch)
+        snapshot = await collect(watch, within_s)
         last: tuple[Any, ...] | None = None
         printed, owed = -WATCH_IDLE_S, 0.0
         while True:

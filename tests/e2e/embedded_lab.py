@@ -25,6 +25,8 @@ BINARY = str(Path(sys.executable).with_name("interlock"))
 DEADLINE_S = 60.0
 #: The same for a command, which may be a whole run; and for a look that is taken again and again, each time anew.
 COMMAND_S = 100.0
+#: Words of a cold look that is to be whole: on a busy machine a source may answer later than one waits by default.
+PATIENT = ("--within", "60s")
 
 Document = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.embedded_lab import Cli, Document, Observer, Result, cloud, lab_up
+from tests.e2e.embedded_lab import PATIENT, Cli, Document, Observer, Result, cloud, lab_up
 
 pytestmark = pytest.mark.vault
 
@@ -26,7 +26,7 @@ def told(result: Result) -> bool:
 
 
 def test_a_forecast_is_what_then_happens(cli: Cli) -> None:
-    result = cli.looked("forecast", "fail", "port-a", "--json", holds=told)
+    result = cli.looked("forecast", "fail", "port-a", "--json", *PATIENT, holds=told)
     said = result.json
     assert (result.code, said["schema"], said["thing"], said["action"]) == (0, 1, "port-a", "fail"), result.out
     assert said["no_effect"] == []
@@ -51,7 +51,7 @@ def test_a_forecast_is_what_then_happens(cli: Cli) -> None:
 
 
 def test_a_pair_that_darkens_is_told_as_lost_with_exit_1(cli: Cli) -> None:
-    result = cli.looked("forecast", "fail", "fabric+internet", "--json", holds=told)
+    result = cli.looked("forecast", "fail", "fabric+internet", "--json", *PATIENT, holds=told)
     assert result.code == 1
     assert result.json["thing"] == "fabric+internet"
     assert {each["after"]["verdict"] for each in result.json["clouds"]} == {"down"}
@@ -59,7 +59,7 @@ def test_a_pair_that_darkens_is_told_as_lost_with_exit_1(cli: Cli) -> None:
 
 
 def test_a_drain_names_the_knobs_without_effect_in_lines_of_80_characters(cli: Cli) -> None:
-    result = cli.looked("forecast", "drain", "port-a", holds=lambda seen: seen.code == 0)
+    result = cli.looked("forecast", "drain", "port-a", *PATIENT, holds=lambda seen: seen.code == 0)
     assert "no effect  med:" in result.out
     assert max(map(len, result.out.splitlines())) <= 80
 
@@ -83,20 +83,21 @@ def test_routes_show_the_choice_its_candidates_and_the_way_back(cli: Cli) -> Non
         stale = any(each["stale"] for each in way_out(seen)["chosen"])
         return back == [["azure/er-primary"], ["aws/dx-1"]] and not stale
 
-    seen = cli.looked("routes", "--json", holds=known)
+    seen = cli.looked("routes", "--json", *PATIENT, holds=known)
     out, back = way_out(seen), ways_back(seen)
     first = next(each for each in out["chosen"] if each["router"] == "edge-1")
     assert (first["path"], first["why"]) == ("azure/er-primary", "Local Pref")
     assert {each["session"] for each in out["candidates"]} >= {"er-primary", "er-secondary", "ibgp", "vpn-azure-1"}
     assert {each["as_path"] for each in back[0]["accepted"]} == {"65010", "65010 65010 65010"}
-    text = cli.looked("routes", "azure/er-primary", holds=lambda seen: "> edge-1  er-primary" in seen.out).out
+    there = "> edge-1  er-primary"
+    text = cli.looked("routes", "azure/er-primary", *PATIENT, holds=lambda seen: there in seen.out).out
     assert "er-secondary" not in "".join(line for line in text.splitlines() if line.startswith("    "))
     assert cli.run("routes", "10.99.0.0/16").code == 2
 
 
 def test_two_changes_on_both_ports_overlap_on_the_calendar(cli: Cli) -> None:
     numbers = [cli.change("--ci", port) for port in ("port-a", "port-b")]
-    result = cli.looked("calendar", "--json", holds=lambda seen: not seen.json["unknown"])
+    result = cli.looked("calendar", "--json", *PATIENT, holds=lambda seen: not seen.json["unknown"])
     assert result.code == 1
     assert [each["id"] for each in result.json["events"] if each["system"] == "servicenow"] == numbers
     assert {each["cloud"] for each in result.json["overlaps"]} == {"azure", "aws"}

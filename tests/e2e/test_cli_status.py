@@ -16,7 +16,19 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.embedded_lab import BINARY, Cli, Document, Observer, Result, alert, cloud, lab_up, path, source
+from tests.e2e.embedded_lab import (
+    BINARY,
+    PATIENT,
+    Cli,
+    Document,
+    Observer,
+    Result,
+    alert,
+    cloud,
+    lab_up,
+    path,
+    source,
+)
 
 pytestmark = [pytest.mark.vault, pytest.mark.timeout(240)]
 
@@ -95,7 +107,7 @@ def whole(seen: Result) -> bool:
 
 
 def test_a_healthy_site_has_every_field_of_the_contract_in_its_order(lab: Cli) -> None:
-    result = lab.looked("status", "--json", holds=whole)
+    result = lab.looked("status", "--json", *PATIENT, holds=whole)
     assert "using the lab's site" in result.err
     seen = result.json
     assert (seen["schema"], seen["site"], seen["mode"], seen["verdict"]) == (1, "reference", "lab", "healthy")
@@ -184,9 +196,9 @@ def test_tables_of_paths_and_sessions(lab: Cli) -> None:
         return [(s["name"], s["router"], s["state"], s["peer_asn"]) for s in seen.json["sessions"]]
 
     wanted = [("er-primary", "edge-1", "Established", 12076)]
-    lab.looked("sessions", "er-primary", "--json", holds=lambda seen: told(seen) == wanted)
+    lab.looked("sessions", "er-primary", "--json", *PATIENT, holds=lambda seen: told(seen) == wanted)
     for command, word in (("paths", "azure/er-primry"), ("sessions", "er-primry")):
-        wrong = lab.run(command, word)
+        wrong = lab.run(command, word, *PATIENT)
         assert wrong.code == 2
         assert "did you mean" in wrong.err
 
@@ -206,7 +218,7 @@ def test_a_vpn_path_shows_its_proof_mark_by_mark(lab: Cli, rested: Observer) -> 
             verdicts = {name: mark["verdict"] for name, mark in of(seen)["marks"].items()} if seen.code == 0 else {}
             return verdicts.get("ike") == ike and all(verdicts[name] == "up" for name in others)
 
-        return of(lab.looked("paths", "aws/vpn-1", "--json", holds=holds))
+        return of(lab.looked("paths", "aws/vpn-1", "--json", *PATIENT, holds=holds))
 
     seen = shown("up", "bgp", "coverage", "probe")
     rides = seen["marks"]["rides"]["verdict"]
@@ -310,7 +322,8 @@ def test_a_silent_port_is_told_with_its_layer_and_reason(lab: Cli, rested: Obser
     assert told_once["severity"] == "critical"
     moved = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
     rested.until("both clouds, both ways, on port-b", lambda d: carried(d) == moved == returned(d), since=broken)
-    lab.looked("status", "--json", holds=lambda seen: (seen.code, seen.json["verdict"]) == (3, "degraded"))
+    degraded = (3, "degraded")
+    lab.looked("status", "--json", *PATIENT, holds=lambda seen: (seen.code, seen.json["verdict"]) == degraded)
 
 
 SECONDARY: Ways = {"azure": ("azure/er-secondary",), "aws": ("aws/dx-2",)}
