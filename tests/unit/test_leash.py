@@ -50,7 +50,7 @@ async def test_who_stopped_waiting_takes_nobody_elses_answer(tmp_path: Path) -> 
 
 
 async def test_a_watchdog_that_has_ended_is_gone_at_once() -> None:
-    with dog("echo 'failed: no site'") as dead:
+    with dog("read a; echo 'failed: no site'") as dead:
         with pytest.raises(Unreachable, match="failed: no site"):
             await dead.say("a", ARMED, LONG_S)
         with pytest.raises(Unreachable):
