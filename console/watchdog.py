@@ -41,7 +41,7 @@ from runbooks.watchdog import ACTOR, Charge, Watchdog
 
 async def main() -> None:
     """Live for one charge."""
-    said = await _stdin()
+    said = await stdin_of(sys.stdin)
     told = json.loads(await said.readline())
     lab_folder = Path(told["lab_folder"]) if told["lab_folder"] else None
     chosen = Chosen(Path(told["file"]), load(told["site"], told["file"]), lab_folder)
@@ -53,27 +53,29 @@ async def main() -> None:
             return
         charge = json.loads(line)
         _say(ARMED)
-        if (heard := await _until_silent(said, charge["seconds"])) is not None:
+        if (heard := await until_silent(said, charge["seconds"])) is not None:
             await _act(watch, charge, heard, chosen.site.mode)
 
 
-async def _until_silent(said: asyncio.StreamReader, seconds: float) -> datetime | None:
-    """When the console was last heard, once it has been silent for so long; None when it has confirmed."""
-    heard, loop = datetime.now(UTC), asyncio.get_running_loop()
-    due = loop.time() + seconds
+async def until_silent(said: asyncio.StreamReader, seconds: float) -> datetime | None:
+    """When the console was last heard, once it has been silent for so long; None when it has confirmed.
+
+    What was said while this process itself stood still is heard before the time is found to be over.
+    """
+    loop = asyncio.get_running_loop()
     while True:
-        try:
-            async with asyncio.timeout_at(due):
-                line = await said.readline()
-                if not line:  # the console is gone: its time runs out all the same
-                    await asyncio.Event().wait()
-        except TimeoutError:
+        heard, began = datetime.now(UTC), loop.time()
+        line = asyncio.create_task(said.readline())
+        done, _ = await asyncio.wait({line}, timeout=seconds)
+        if not done:
+            line.cancel()
             return heard
-        if line.strip() == b"confirm":
-            _say(ARMED)
-            return None
-        heard, due = datetime.now(UTC), loop.time() + seconds
+        if not line.result():  # the console is gone: its time runs out all the same
+            await asyncio.sleep(began + seconds - loop.time())
+            return heard
         _say(ARMED)
+        if line.result().strip() == b"confirm":
+            return None
 
 
 async def _act(watch: Watch, told: Mapping[str, Any], heard: datetime, mode: str) -> None:
@@ -111,9 +113,10 @@ async def _spooled(entry: Entry) -> None:
         await spool.close()
 
 
-async def _stdin() -> asyncio.StreamReader:
+async def stdin_of(pipe: Any) -> asyncio.StreamReader:
+    """The lines of an inherited pipe."""
     reader = asyncio.StreamReader(limit=16 * 1024 * 1024)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return reader
 
 
