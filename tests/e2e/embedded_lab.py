@@ -268,6 +268,13 @@ class Observer:
         with self._grown:
             return [document for _, document in self._lines]
 
+    def quiet(self, for_s: float, within_s: float = 30.0) -> None:
+        """Wait until no line has come for so long: whatever was under way is over."""
+        deadline = time.monotonic() + within_s
+        with self._grown:
+            while self._grown.wait(for_s):
+                assert time.monotonic() < deadline, f"lines keep coming for {within_s:g} s"
+
 
 def path(document: Document, name: str) -> Document:
     return next(path for path in document["paths"] if path["name"] == name)
