@@ -14,7 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Text without escape codes.")]
 As = Annotated[str | None, typer.Option("--as", help="The lab's operator: alice, bob or carol. Lab only.")]
 Within = Annotated[
-    str | None, typer.Option("--within", help="Wait so long for every source to answer well: 30s. Else 2.5 s for each.")
+    str | None, typer.Option("--within", help="Wait until every source has answered well, at most so long: 30s.")
 ]
 Routers = Annotated[str, typer.Option("--routers", help="embedded or frr (Linux, root, FRR installed).")]
 Write = Annotated[bool, typer.Option("--write", help="Allow changes. Without it everything is read-only.")]

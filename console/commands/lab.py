@@ -144,7 +144,7 @@ def traffic(*, reset: bool, as_json: bool) -> Exit:
 
 def event_new(system: str, things: list[str], *, kind: str, starts_in: str, lasts: str, emergency: bool) -> Exit:
     """Announce an event and print its number."""
-    when = {"in_s": seconds(starts_in), "lasts_s": seconds(lasts), "emergency": emergency}
+    when = {"in_s": seconds(starts_in, "--in"), "lasts_s": seconds(lasts, "--lasts"), "emergency": emergency}
     print(_client().call("event-new", system=system, kind=kind, things=things, **when)["number"])
     return Exit.OK
 

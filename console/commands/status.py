@@ -151,7 +151,7 @@ def known(name: str | None, names: list[str], what: str) -> None:
 
 def within_of(words: str | None) -> float | None:
     """Seconds of `--within`. Raises UsageError for what is no duration."""
-    return None if words is None else seconds(words)
+    return None if words is None else seconds(words, "--within")
 
 
 async def once(chosen: Chosen, operator: str | None, tell: Tell, within_s: float | None = None) -> Exit:

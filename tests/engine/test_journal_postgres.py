@@ -199,7 +199,7 @@ async def test_follower_outlives_the_server(pg_cluster: Cluster, pg_database: st
 
 
 async def test_server_that_accepts_and_never_answers_is_unavailable(pg_database: str) -> None:
-    silent = await asyncio.start_server(lambda _r, _w: asyncio.sleep(600), "127.0.0.1", 0)
+    silent = await asyncio.start_server(lambda _r, _w: asyncio.Event().wait(), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with asyncio.timeout(60):
         with pytest.raises(JournalUnavailable):

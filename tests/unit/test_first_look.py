@@ -91,5 +91,5 @@ async def test_what_stays_away_is_told_when_the_time_is_over() -> None:
 
 def test_a_duration_is_written_as_people_write_it() -> None:
     assert (within_of(None), within_of("30s"), within_of("2m")) == (None, 30.0, 120.0)
-    with pytest.raises(UsageError, match="'soon' is not a duration"):
+    with pytest.raises(UsageError, match="--within: 'soon' is not a duration"):
         within_of("soon")
